@@ -1,0 +1,1 @@
+"""Who we are: temporary credentials that refresh themselves."""

@@ -1,0 +1,1 @@
+"""The local file system: walking it, and writing files nobody sees half done."""

@@ -1,0 +1,167 @@
+"""The nouns: what travels between the floors. Frozen, picklable, without behaviour or secrets.
+
+Read this second, after ``runner.py``. An ``Entry`` is seen by a listing, planning turns it into an
+``Action``, ``split`` turns that into ``Task``s, a worker turns each ``Task`` into an ``Outcome``.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class EntryKind(Enum):
+    """What stands under a key."""
+
+    FILE = "file"
+    DIRECTORY = "directory"  # a local directory, or an empty object whose key ends with "/"
+    UNUSABLE = "unusable"  # seen but not transferable; Entry.note says why
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object or file as a listing saw it.
+
+    ``key`` is relative to the root or prefix that was listed, "/"-separated, never starting with
+    "/" unless the object's own key has "//"; listings are sorted by its UTF-8 bytes (the order of
+    code points). ``mtime_ns`` is LastModified for objects (whole seconds) and st_mtime for files.
+    ``etag`` is as OSS sends it, quotes included; empty for files.
+    """
+
+    key: str
+    size: int  # bytes
+    mtime_ns: int  # epoch, UTC
+    kind: EntryKind = EntryKind.FILE
+    etag: str = ""
+    storage_class: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Half-open ``[start, stop)`` in bytes. Only ``oss/`` knows HTTP's inclusive form."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class Direction(Enum):
+    """Which way a job moves bytes."""
+
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+    COPY = "copy"  # inside OSS, server side
+
+
+class ActionKind(Enum):
+    """What planning decided for one entry."""
+
+    TRANSFER = "transfer"
+    SKIP = "skip"
+    EXCLUDE = "exclude"
+    REFUSE = "refuse"  # cannot be transferred safely; counted as failed
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A decision about one source entry, and why, in words for the user."""
+
+    kind: ActionKind
+    entry: Entry
+    reason: str
+
+
+class Step(Enum):
+    """Where on its way an object is. Small objects know only WHOLE."""
+
+    WHOLE = "whole"  # one request
+    START = "start"  # create the part file, or initiate the multipart upload
+    PART = "part"
+    FINISH = "finish"  # combine checksums, compare, publish
+    ABORT = "abort"  # leave nothing behind
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """An unfinished large object, pinned to one version of its source. Made by START.
+
+    ``transfer_id`` is the upload id, or the name of the part file. ``etag`` (objects) or
+    ``size, mtime_ns, inode`` (files) is the version every part must come from.
+    """
+
+    transfer_id: str
+    size: int  # bytes
+    etag: str = ""
+    mtime_ns: int = 0
+    inode: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartReceipt:
+    """Proof that one part arrived. ``crc64`` is None for server-side copies."""
+
+    number: int  # 1 … 10,000
+    byte_range: ByteRange
+    crc64: int | None
+    etag: str = ""  # of the uploaded part
+    object_crc64: int | None = None  # of the whole source object, as a ranged GET reports it
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One unit of work for a worker; carries all it needs, so that any worker can do it."""
+
+    object_number: int  # unique in a run; all tasks of one object share it
+    step: Step
+    entry: Entry
+    target: str  # key or path relative to the destination's root
+    pinned: Pinned | None = None
+    part_number: int = 0
+    byte_range: ByteRange = ByteRange(0, 0)
+    receipts: tuple[PartReceipt, ...] = ()  # for FINISH: every part, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as data, so that it can cross processes and nodes."""
+
+    error: str  # class name in osssync.errors
+    message: str
+    exit_code: int
+    code: str = ""  # OSS error code
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a task. ``failure`` is None on success.
+
+    ``moved_bytes`` counts payload that reached its place, not repeats; ``note`` says something
+    the user should know about a success ("no CRC to compare with").
+    """
+
+    task: Task
+    failure: Failure | None = None
+    pinned: Pinned | None = None  # of START
+    receipt: PartReceipt | None = None  # of PART
+    moved_bytes: int = 0
+    retries: int = 0
+    note: str = ""
+    restart: Entry | None = None  # the source changed: begin again with this entry
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The sums of a run. ``found == transferred + skipped + excluded + failed`` always."""
+
+    found: int = 0
+    transferred: int = 0
+    skipped: int = 0
+    excluded: int = 0
+    deleted: int = 0
+    failed: int = 0
+    moved_bytes: int = 0
+    retries: int = 0
+    rotations: int = 0  # credential sets that replaced another one while the run went on
+    elapsed_s: float = field(default=0.0)

@@ -1,0 +1,1 @@
+"""OSS through oss2: the verbs we use, typed."""
