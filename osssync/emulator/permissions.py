@@ -1,0 +1,70 @@
+"""Who may do what: the signer's own policy first, then the ACLs of object and bucket.
+
+Source: help.aliyun.com, "Authentication and access control flow", "Bucket ACL", "Object ACL"
+(read 2026-11). The owner may do everything; anonymous callers what an ACL makes public.
+"""
+
+from osssync.emulator.authority import Identity
+from osssync.emulator.call import Call
+from osssync.emulator.errors import OssFault
+from osssync.emulator.objects import Bucket
+
+_PUBLIC_READS = frozenset({"oss:GetObject", "oss:GetObjectVersion", "oss:GetObjectMeta"})
+_BUCKET_READS = _PUBLIC_READS | {"oss:ListObjects", "oss:GetObjectSymlink"}
+_PUBLIC_WRITES = frozenset(
+    {
+        "oss:PutObject",
+        "oss:DeleteObject",
+        "oss:AbortMultipartUpload",
+        "oss:ListParts",
+        "oss:ListMultipartUploads",
+        "oss:PutSymlink",
+    }
+)
+_READABLE = frozenset({"public-read", "public-read-write"})
+
+
+def resource(bucket: str, key: str) -> str:
+    """The RAM name of a bucket or of an object in it."""
+    return f"acs:oss:*:*:{bucket}/{key}" if key else f"acs:oss:*:*:{bucket or '*'}"
+
+
+def authorize(call: Call, action: str, bucket: Bucket | None, key: str) -> None:
+    """Stop a caller who may not do this.
+
+    Args:
+        call: who asks, and the circumstances that policies look at.
+        action: RAM action, such as ``oss:GetObject``.
+        bucket: None at service level.
+        key: empty at bucket level.
+
+    Raises:
+        OssFault: AccessDenied.
+    """
+    name = bucket.name if bucket else ""
+    if call.identity.allows(action, resource(name, key), call.context):
+        return
+    if bucket is not None and _is_public(action, bucket, key):
+        return
+    raise denied(call.identity)
+
+
+def _is_public(action: str, bucket: Bucket, key: str) -> bool:
+    current = bucket.current(key) if key else None
+    acl = current.acl if current is not None else "default"
+    if acl != "default" and action in _PUBLIC_READS:
+        return acl in _READABLE
+    if acl == "public-read-write" and action in _PUBLIC_WRITES:
+        return True
+    if action in _BUCKET_READS:
+        return bucket.acl in _READABLE
+    return action in _PUBLIC_WRITES and bucket.acl == "public-read-write"
+
+
+def denied(identity: Identity) -> OssFault:
+    """The refusal, in the words OSS has for strangers and for its own users."""
+    if identity.is_anonymous:
+        text = "You have no right to access this object because of bucket acl."
+        return OssFault(403, "AccessDenied", text, ec="0003-00000001")
+    text = "You have no right to access this object."
+    return OssFault(403, "AccessDenied", text, ec="0003-00000102")

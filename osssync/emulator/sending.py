@@ -1,0 +1,52 @@
+"""Putting a reply on the wire: headers once, bodies from memory or straight from files."""
+
+import asyncio
+
+from aiohttp import web
+
+from osssync.emulator.blobs import BlobFile, Content
+from osssync.emulator.call import Reply
+
+# Up to here header and body leave in one piece; beyond, copying them together costs more.
+_JOINED = 64 << 10  # bytes
+
+
+async def send(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+    """Send a reply. HEAD gets the headers of a body, and none of it.
+
+    Raises:
+        ConnectionError: the client has gone.
+    """
+    content = reply.content
+    if content is None or (content.size <= _JOINED and request.method != "HEAD"):
+        body = reply.body if content is None else content.read()
+        response = web.Response(status=reply.status, headers=reply.headers, body=body)
+        await response.prepare(request)
+        await response.write_eof()
+        return response
+    stream = web.StreamResponse(status=reply.status, headers=reply.headers)
+    stream.content_length = content.size
+    await stream.prepare(request)
+    if request.method != "HEAD":
+        await _send_content(request, stream, content)
+    await stream.write_eof()
+    return stream
+
+
+async def _send_content(
+    request: web.BaseRequest, stream: web.StreamResponse, content: Content
+) -> None:
+    for extent in content.extents:
+        if isinstance(extent.source, BlobFile):
+            await _send_file(request, extent.source, extent.start, extent.stop)
+        else:
+            await stream.write(memoryview(extent.source)[extent.start : extent.stop])
+
+
+async def _send_file(request: web.BaseRequest, blob: BlobFile, start: int, stop: int) -> None:
+    """Send from a file by sendfile(2), or in big pieces where TLS forbids it."""
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("the client has gone")
+    with blob.path.open("rb") as file:
+        await asyncio.get_running_loop().sendfile(transport, file, start, stop - start)

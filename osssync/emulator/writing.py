@@ -1,0 +1,210 @@
+"""Operations that bring bytes: PutObject and AppendObject.
+
+Source: help.aliyun.com, PutObject, AppendObject (read 2026-11).
+"""
+
+import base64
+import binascii
+from dataclasses import replace
+
+from anycrc import Model
+
+from osssync.emulator.attributes import (
+    encryption_headers,
+    new_version,
+    version_headers,
+)
+from osssync.emulator.blobs import Content
+from osssync.emulator.body import Received
+from osssync.emulator.call import Call, Reply, invalid_argument, not_implemented
+from osssync.emulator.errors import OssFault
+from osssync.emulator.objects import Bucket
+from osssync.emulator.records import Version
+
+_CRC64 = Model("CRC64-XZ")
+
+
+def combine_crc64(first: int, second: int, second_size: int) -> int:
+    """CRC-64/XZ of two pieces one after the other."""
+    return int(_CRC64.combine(first, second, second_size))
+
+
+def content_md5(call: Call) -> bytes | None:
+    """The announced MD5 of the body.
+
+    Raises:
+        OssFault: InvalidDigest for what is no base64 of 16 bytes.
+    """
+    text = call.header("content-md5")
+    if not text:
+        return None
+    try:
+        value = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        value = b""
+    if len(value) != 16:
+        message = "The Content-MD5 you specified was invalid."
+        extra = {"Content-MD5": text}
+        raise OssFault(400, "InvalidDigest", message, ec="0017-00000502", extra=extra)
+    return value
+
+
+async def receive_checked(call: Call) -> Received:
+    """The body, once it agrees with its announced MD5.
+
+    Raises:
+        OssFault: MissingContentLength, InvalidDigest, EntityTooLarge, IncompleteBody.
+    """
+    if call.body.expected is None and "chunked" not in call.header("transfer-encoding").lower():
+        text = "You must provide the Content-Length HTTP header."
+        raise OssFault(411, "MissingContentLength", text, ec="0017-00000501")
+    announced = content_md5(call)
+    received = await call.body.receive(call.objects.vault, call.world.executor)
+    if announced is not None and announced != received.md5:
+        text = "The Content-MD5 you specified did not match what we received."
+        extra = {
+            "ClientMD5": base64.b64encode(announced).decode(),
+            "ServerMD5": base64.b64encode(received.md5).decode(),
+        }
+        raise OssFault(400, "InvalidDigest", text, ec="0017-00000503", extra=extra)
+    return received
+
+
+def refuse_callback(call: Call) -> None:
+    """Say honestly that no callback will be made.
+
+    Raises:
+        OssFault: NotImplemented.
+    """
+    if "x-oss-callback" in call.headers or "callback" in call.query:
+        raise not_implemented("The emulator calls no application servers: x-oss-callback.")
+
+
+def forbids_overwrite(call: Call) -> bool:
+    """Whether ``x-oss-forbid-overwrite: true`` was sent.
+
+    Raises:
+        OssFault: InvalidArgument for anything but true and false.
+    """
+    text = call.header("x-oss-forbid-overwrite").lower()
+    if text not in {"", "true", "false"}:
+        message = "The value of x-oss-forbid-overwrite must be true or false."
+        raise invalid_argument(message, "x-oss-forbid-overwrite", text)
+    return text == "true"
+
+
+def check_overwrite(bucket: Bucket, key: str, *, forbidden: bool) -> None:
+    """Refuse to overwrite; a bucket that keeps versions overwrites nothing.
+
+    Raises:
+        OssFault: FileAlreadyExists.
+    """
+    if not forbidden or bucket.versioning:
+        return
+    if bucket.current(key) is not None:
+        text = "The object you specified already exists and can not be overwritten."
+        raise OssFault(409, "FileAlreadyExists", text, ec="0026-00000002", extra={"Key": key})
+
+
+async def put_object(call: Call) -> Reply:
+    """PutObject."""
+    bucket = call.the_bucket()
+    model = new_version(call, bucket)
+    refuse_callback(call)
+    forbidden = forbids_overwrite(call)
+    check_overwrite(bucket, call.key, forbidden=forbidden)
+    received = await receive_checked(call)
+    with call.objects.lock:
+        check_overwrite(call.the_bucket(), call.key, forbidden=forbidden)
+        version = call.objects.store(call.the_bucket(), finished(model, received, call.now_s))
+    return Reply(
+        headers={
+            "ETag": f'"{version.etag}"',
+            "x-oss-hash-crc64ecma": str(version.crc64),
+            "Content-MD5": version.md5,
+            **version_headers(version, bucket),
+            **encryption_headers(version),
+        }
+    )
+
+
+def finished(model: Version, received: Received, now_s: float) -> Version:
+    """The object that was described, with its bytes."""
+    return replace(
+        model,
+        content=received.content,
+        etag=received.md5.hex().upper(),
+        md5=base64.b64encode(received.md5).decode(),
+        crc64=received.crc64,
+        modified_s=now_s,
+    )
+
+
+async def append_object(call: Call) -> Reply:
+    """AppendObject: the body goes to the end of the object if that is where the client is."""
+    bucket = call.the_bucket()
+    model = new_version(call, bucket)
+    text = call.parameter("position")
+    if not text.isascii() or not text.isdigit():
+        if "position" not in call.query:
+            message = "Missing Some Required Arguments."
+            raise OssFault(400, "MissingArgument", message, ec="0016-00000501")
+        raise invalid_argument(
+            "Argument position must be an unsigned integer.", "position", text, ec="0016-00000502"
+        )
+    position = int(text[:20])
+    _appendable(bucket, call.key, position)
+    received = await receive_checked(call)
+    with call.objects.lock:
+        version = _append(call, model, position, received)
+    return Reply(
+        headers={
+            "ETag": f'"{version.etag}"',
+            "x-oss-next-append-position": str(version.size),
+            "x-oss-hash-crc64ecma": str(version.crc64),
+            **version_headers(version, bucket),
+            **encryption_headers(version),
+        }
+    )
+
+
+def _appendable(bucket: Bucket, key: str, position: int) -> Version | None:
+    current = bucket.current(key)
+    if current is None or current.is_marker:
+        current, size = None, 0
+    else:
+        size = current.size
+    if current is not None and current.kind != "Appendable":
+        text = "The object is not appendable"
+        raise OssFault(409, "ObjectNotAppendable", text, ec="0026-00000024")
+    if position != size:
+        raise OssFault(
+            409,
+            "PositionNotEqualToLength",
+            "Position is not equal to file length",
+            ec="0026-00000016",
+            headers={
+                "x-oss-next-append-position": str(size),
+                "x-oss-hash-crc64ecma": str(current.crc64 if current else 0),
+            },
+        )
+    return current
+
+
+def _append(call: Call, model: Version, position: int, received: Received) -> Version:
+    """Store the appended bytes. The lock is held since the position was checked."""
+    bucket = call.the_bucket()
+    current = _appendable(bucket, call.key, position)
+    old = current.content if current else Content()
+    crc = combine_crc64(current.crc64 or 0, received.crc64, received.content.size) if current else 0
+    version = replace(
+        current or replace(model, kind="Appendable"),
+        content=Content.join((old, received.content)),
+        crc64=crc if current else received.crc64,
+        etag=f"{received.md5.hex().upper()[:24]}{old.size + received.content.size:08X}",
+        modified_s=call.now_s,
+    )
+    if current is None:
+        return call.objects.store(bucket, version)
+    call.objects.change(bucket, version)
+    return version
