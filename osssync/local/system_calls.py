@@ -1,0 +1,63 @@
+"""The two system calls Python lacks: ``fallocate`` and ``syncfs``.
+
+``os.posix_fallocate`` is not used: where the file system has no preallocation, glibc imitates it
+by writing into every block, which takes minutes for a large file.
+
+Source: fallocate(2), posix_fallocate(3) "NOTES", syncfs(2); read 2026-11.
+"""
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+_NO_PREALLOCATION = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
+
+
+def preallocate(fd: int, size: int) -> None:
+    """Give an empty file its size, its blocks reserved where the file system can do that.
+
+    Raises:
+        OSError: no room for it, or any other failure.
+    """
+    if size == 0:
+        return
+    fallocate = _function("fallocate64", "fallocate")
+    if fallocate is None:
+        os.ftruncate(fd, size)
+        return
+    try:
+        _call(fallocate, fd, 0, ctypes.c_int64(0), ctypes.c_int64(size))
+    except OSError as error:
+        if error.errno not in _NO_PREALLOCATION:
+            raise
+        os.ftruncate(fd, size)
+
+
+def sync_file_system(fd: int) -> None:
+    """Make everything written to the file system of ``fd`` durable, names included.
+
+    Raises:
+        OSError: something written there could not be stored.
+    """
+    syncfs = _function("syncfs")
+    if syncfs is None:
+        os.sync()
+    else:
+        _call(syncfs, fd)
+
+
+@lru_cache(maxsize=4)
+def _function(*names: str) -> Callable[..., int] | None:
+    """The C library's function by its first name that exists; it runs without the GIL."""
+    library = ctypes.CDLL(None, use_errno=True)
+    return next((getattr(library, name) for name in names if hasattr(library, name)), None)
+
+
+def _call(function: Callable[..., int], *arguments: Any) -> None:  # noqa: ANN401 - C values
+    while function(*arguments) != 0:
+        number = ctypes.get_errno()
+        if number != errno.EINTR:
+            raise OSError(number, os.strerror(number))
