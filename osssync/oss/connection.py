@@ -1,0 +1,107 @@
+"""Everything one process shares when it talks to OSS: identity, clock, endpoint, connections."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from osssync.config import CredentialSettings, CredentialSource, OssSettings
+from osssync.credentials.metadata import MetadataService
+from osssync.credentials.provider import RefreshingCredentialsProvider
+from osssync.credentials.sources import open_provider
+from osssync.errors import ClockSkewedError, CredentialsError, CredentialsRefusedError
+from osssync.oss.bucket import Bucket, Service
+from osssync.oss.client import Client, Route
+from osssync.oss.endpoint import Endpoint, resolve
+from osssync.oss.session import PooledSession
+from osssync.oss.signing import ClockOffset
+from osssync.retry import Retry, RetryPolicy, sleep_through
+
+T = TypeVar("T")
+
+
+class Connection:
+    """An identity at an endpoint. Threads may share it; every process opens its own.
+
+    Args:
+        credentials: where the identity comes from.
+        settings: how OSS is reached.
+        pool_size: requests in flight at once.
+        warn: hears what the user should know, such as a wrong clock.
+
+    Raises:
+        UsageError: endpoint or region cannot be, or are missing.
+        CredentialsError: the source of credentials cannot be used at all.
+    """
+
+    def __init__(
+        self,
+        credentials: CredentialSettings,
+        settings: OssSettings,
+        pool_size: int,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._warn = warn
+        self.provider: RefreshingCredentialsProvider = open_provider(credentials)
+        self.endpoint: Endpoint = resolve(settings, lambda: _region(credentials))
+        self.clock_offset = ClockOffset()
+        self._session = PooledSession(settings, pool_size)
+        self._route = Route(
+            settings, self.endpoint, self.provider, self._session, self.clock_offset
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._session.close()
+
+    def bucket(self, name: str) -> Bucket:
+        """The verbs of one bucket. No request is made."""
+        return Bucket(Client(self._route, name))
+
+    def service(self) -> Service:
+        """The verbs above buckets. No request is made."""
+        return Service(Client(self._route, ""))
+
+    def retry(self, retries: int, wait: Callable[[float], bool] = sleep_through) -> Retry:
+        """A retry loop for one call, to be given to ``repeat``."""
+        return Retry(RetryPolicy(retries=retries), wait=wait)
+
+    def repeat(self, retry: Retry, call: Callable[[], T]) -> T:
+        """Call until it succeeds, with fresh credentials and a corrected clock where they help.
+
+        Raises:
+            OsssyncError: the last error.
+        """
+        return retry.run(lambda _attempt: call(), on_refused=self._refresh, on_skew=self._adjust)
+
+    def _refresh(self, error: CredentialsRefusedError) -> bool:
+        """Drop the refused set; another thread having dropped it already is as good."""
+        self.provider.invalidate(error.access_key_id)
+        return True
+
+    def _adjust(self, error: ClockSkewedError) -> None:
+        if not error.server_time_s:
+            raise error
+        offset_s = self.clock_offset.learn(error.server_time_s)
+        side = "behind" if offset_s > 0 else "ahead of"
+        self._warn(
+            f"this machine's clock is {abs(offset_s):.0f} s {side} OSS's; signing with the "
+            "service's time. Set the clock (chrony, NTP)"
+        )
+
+
+def _region(credentials: CredentialSettings) -> str:
+    if credentials.source is not CredentialSource.INSTANCE_ROLE:
+        raise CredentialsError(
+            "no region: only the instance-role source knows its own; give --region or --endpoint"
+        )
+    service = MetadataService(
+        proxy=credentials.metadata_proxy, imds_v2_only=credentials.imds_v2_only
+    )
+    return service.get("region-id")

@@ -1,0 +1,155 @@
+"""The one retry loop: what is repeated, when, and how often. It knows no SDK and no thread.
+
+    call ── refused credentials → on_refused ── fresh ones → repeat at once
+         ├─ clocks apart        → on_skew    ──────────────→ repeat at once
+         ├─ retryable           → wait, full jitter ───────→ repeat, ``retries`` times
+         └─ anything else, or stopped, or too late ────────→ raise, with attempts and seconds
+
+Requests are rebuilt and signed anew by ``call``; nothing here repeats bytes.
+Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ (full jitter);
+limits 0.2 s and 20 s as in Alibaba's SDK V2, retry/defaults.py, read 2026-09.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+from osssync.errors import (
+    ClockSkewedError,
+    CredentialsRefusedError,
+    InterruptedRunError,
+    OsssyncError,
+    ThrottledError,
+)
+
+T = TypeVar("T")
+_MAX_DOUBLINGS = 32  # far above every cap; 2.0**1024 would overflow
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently.
+
+    ``retries`` are repeats after the first attempt. Not counted are the one repeat with a
+    corrected clock, and those with fresh credentials, of which no two follow each other. Waits
+    are drawn evenly from 0 to ``base_s`` doubled with each failure, at most ``cap_s``.
+    ``give_up_s``: no wait may end later than this after the first attempt.
+    """
+
+    retries: int = 9
+    base_s: float = 0.2
+    cap_s: float = 20.0
+    throttle_base_s: float = 1.0  # a service asked to slow down: five times more patient
+    give_up_s: float = float("inf")
+
+    def delay_s(self, failures: int, *, throttled: bool, draw: float) -> float:
+        """Seconds to wait after the ``failures``-th failure (from 1); ``draw`` is in [0, 1)."""
+        base_s = self.throttle_base_s if throttled else self.base_s
+        ceiling_s: float = base_s * 2.0 ** min(failures - 1, _MAX_DOUBLINGS)
+        return draw * min(self.cap_s, ceiling_s)
+
+
+def sleep_through(delay_s: float) -> bool:
+    """A ``wait`` that nothing interrupts."""
+    time.sleep(delay_s)
+    return False
+
+
+def _keep_pace(_error: ThrottledError) -> None:
+    """For those who set no pace."""
+
+
+class Retry:
+    """Repeats one call. For one call at a time; not shared between threads.
+
+    After ``run``, however it ended, ``attempts`` and ``slept_s`` tell what it took.
+
+    Args:
+        policy: how often and how patiently.
+        wait: waits the seconds it is given and says whether to stop, like ``Event.wait``.
+        draw: a number in [0, 1) for the jitter.
+        clock: seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        wait: Callable[[float], bool] = sleep_through,
+        draw: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._policy = policy
+        self._wait = wait
+        self._draw = draw
+        self._clock = clock
+        self._started_s = 0.0
+        self.attempts = 0
+        self.slept_s = 0.0
+
+    def run(
+        self,
+        call: Callable[[int], T],
+        *,
+        on_refused: Callable[[CredentialsRefusedError], bool],
+        on_skew: Callable[[ClockSkewedError], None],
+        on_throttle: Callable[[ThrottledError], None] = _keep_pace,
+    ) -> T:
+        """Call until it succeeds or nothing more can be expected.
+
+        Args:
+            call: takes the number of the attempt, from 1, and builds its request anew.
+            on_refused: drops the refused credentials; whether fresh ones can be had. May block
+                for a refresh, and may raise CredentialsError.
+            on_skew: learns the clock offset.
+            on_throttle: tells whoever sets the pace.
+
+        Raises:
+            InterruptedRunError: ``wait`` said stop.
+            OsssyncError: the last error, its message extended by attempts and seconds if there
+                was more than one.
+        """
+        self.attempts, self.slept_s, self._started_s = 0, 0.0, self._clock()
+        failures = 0
+        just_refused = skewed = False
+        while True:
+            self.attempts += 1
+            try:
+                return call(self.attempts)
+            except CredentialsRefusedError as error:
+                if just_refused or not on_refused(error):
+                    self._give_up(error)
+                just_refused = True
+            except ClockSkewedError as error:
+                if skewed:
+                    self._give_up(error)
+                on_skew(error)
+                skewed, just_refused = True, False
+            except OsssyncError as error:
+                if isinstance(error, ThrottledError):
+                    on_throttle(error)
+                failures += 1
+                self._pause(error, failures)
+                just_refused = False
+
+    def _pause(self, error: OsssyncError, failures: int) -> None:
+        if not error.retryable or failures > self._policy.retries:
+            self._give_up(error)
+        throttled = isinstance(error, ThrottledError)
+        delay_s = self._policy.delay_s(failures, throttled=throttled, draw=self._draw())
+        if self._elapsed_s() + delay_s > self._policy.give_up_s:
+            self._give_up(error)
+        self.slept_s += delay_s
+        if self._wait(delay_s):
+            raise InterruptedRunError(f"stopped before a repeat of: {error}") from error
+
+    def _give_up(self, error: OsssyncError) -> NoReturn:
+        if self.attempts == 1:
+            raise error
+        message, *rest = error.args
+        spent = f"after {self.attempts} attempts over {self._elapsed_s():.0f} s"
+        raise type(error)(f"{message} ({spent})", *rest) from error
+
+    def _elapsed_s(self) -> float:
+        return self._clock() - self._started_s
