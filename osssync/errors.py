@@ -55,8 +55,12 @@ class UnsafeKeyError(OsssyncError):
     """The key cannot be a file below the destination directory (``..``, absolute, NUL, clash)."""
 
 
-class SourceChangedError(OsssyncError):
-    """The source was overwritten or edited while it was being transferred: begin again."""
+class BeginAgainError(OsssyncError):
+    """The parts do not make a whole: this object has to be transferred anew."""
+
+
+class SourceChangedError(BeginAgainError):
+    """The source was overwritten or edited while it was being transferred."""
 
 
 class IntegrityError(OsssyncError):

@@ -1,0 +1,119 @@
+"""The command line's way in: the table of commands, and how every error becomes an exit code."""
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from osssync.cli import demo, emulate, look, remove, transfer, whoami
+from osssync.cli.groups import InOrder
+from osssync.cli.output import complain
+from osssync.errors import OsssyncError
+from osssync.version import __version__
+
+EPILOG = """Addresses: oss://bucket/key, everything after the bucket's slash being the raw key, or
+a local path. Sizes: K, M and G are 1024-based. Exit codes: 0 done, 1 usage or configuration, 2 the
+server refused, 3 client or network error, 4 some objects failed, 5 interrupted, 6 a guard refused,
+7 credentials or permission."""
+
+app = typer.Typer(
+    name="osssync",
+    help="Move objects between disk and Alibaba Cloud OSS with the instance's RAM role.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command("cp", cls=InOrder)(transfer.cp)
+app.command("sync", cls=InOrder)(transfer.sync)
+app.command("ls")(look.ls)
+app.command("stat")(look.stat)
+app.command("cat")(look.cat)
+app.command("rm")(remove.rm)
+app.command("whoami")(whoami.whoami)
+app.command("demo")(demo.demo)
+app.command("emulate")(emulate.emulate)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"osssync {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    del version  # its callback has done all there is to do
+
+
+# The base of all errors of the command-line parser; where it lives depends on typer's version.
+_PARSER_ERROR = typer.BadParameter.__mro__[2]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code (see ``EPILOG``)."""
+    for stream in (sys.stdout, sys.stderr):
+        # File names need not be UTF-8; a line about one must not end the run.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output is gone (``osssync ls | head``): what python does at exit,
+        # flushing, must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 3
+    return code
+
+
+def _run(words: list[str]) -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with contextlib.suppress(ValueError):  # not the main thread: a test, or somebody's host
+            signal.signal(number, _interrupt)
+    try:
+        result = get_command(app).main(args=words, prog_name="osssync", standalone_mode=False)
+    except typer.Exit as request:
+        return request.exit_code
+    except OsssyncError as error:
+        complain(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted")
+        return 5
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place where anything can be explained
+        return _explain(error, words)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception, words: list[str]) -> int:
+    if isinstance(error, _PARSER_ERROR):
+        complain(error.format_message())  # type: ignore[attr-defined]
+        complain("see osssync --help, and osssync COMMAND --help")
+        return 1
+    if "-vv" in words:
+        traceback.print_exc()
+    # The type alone: the text of an unforeseen error could hold a secret.
+    complain(f"unexpected {type(error).__name__}: please report this bug (-vv shows where)")
+    return 3
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

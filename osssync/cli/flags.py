@@ -1,0 +1,321 @@
+"""The flags themselves, by family, and how they become settings. Names as other tools have them."""
+
+import os
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from osssync.config import (
+    Compare,
+    CredentialSettings,
+    OssSettings,
+    SignatureVersion,
+    TransferSettings,
+    credentials_from_env,
+    options_from_env,
+    parse_source,
+)
+from osssync.errors import UsageError
+from osssync.filters import Filters, RuleFlag, flags_of_lines
+from osssync.units import parse_duration, parse_size
+
+_CREDENTIALS = "Credentials"
+_OSS = "Reaching OSS"
+_HOW = "Transfer"
+_NEW = "New objects"
+_WHICH = "Which objects"
+_OUTPUT = "Output"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFlags:
+    """Who we are and where OSS is."""
+
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", "-e", help="OSS endpoint; https unless it says http://."),
+    ] = None
+    region: Annotated[
+        str | None, typer.Option(help="Region id, such as cn-hangzhou; the instance's own if none.")
+    ] = None
+    internal: Annotated[
+        bool, typer.Option("--internal", help="Use the region's internal endpoint.")
+    ] = False
+    public: Annotated[
+        bool, typer.Option("--public", help="Use the public endpoint even on ECS.")
+    ] = False
+    accelerate: Annotated[
+        bool, typer.Option("--accelerate", help="Use the transfer acceleration endpoint.")
+    ] = False
+    path_style: Annotated[
+        bool, typer.Option("--path-style", help="Put the bucket into the path.")
+    ] = False
+    signature: Annotated[SignatureVersion, typer.Option(help="Signature version.")] = (
+        SignatureVersion.V4
+    )
+    env_proxy: Annotated[
+        bool, typer.Option("--env-proxy", help="Reach OSS through HTTP(S)_PROXY (never metadata).")
+    ] = False
+    credentials: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="instance-role (default), env, profile, oidc or uri; also OSSSYNC_CREDENTIALS.",
+        ),
+    ] = None
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of ~/.aliyun/config.json (--credentials profile).")
+    ] = None
+    role_name: Annotated[
+        str | None, typer.Option(help="Name of the instance's RAM role; discovered if not given.")
+    ] = None
+    imds_v2_only: Annotated[
+        bool, typer.Option("--imds-v2-only", help="Never fall back to metadata without a token.")
+    ] = False
+
+    def credential_settings(self) -> CredentialSettings:
+        """The environment's settings, overridden by what was given."""
+        settings = credentials_from_env(os.environ)
+        if self.credentials:
+            settings = replace(settings, source=parse_source(self.credentials))
+        return replace(
+            settings,
+            profile=self.profile or settings.profile,
+            role_name=self.role_name or settings.role_name,
+            imds_v2_only=self.imds_v2_only or settings.imds_v2_only,
+        )
+
+    def oss_settings(self) -> OssSettings:
+        """The environment's settings, overridden by what was given.
+
+        Raises:
+            UsageError: flags that exclude each other.
+        """
+        if self.internal and self.public:
+            raise UsageError("--internal and --public exclude each other: choose one")
+        settings = options_from_env(os.environ).oss
+        internal = True if self.internal else False if self.public else None
+        return replace(
+            settings,
+            endpoint=self.endpoint or settings.endpoint,
+            region=self.region or settings.region,
+            internal=internal,
+            accelerate=self.accelerate,
+            path_style=self.path_style,
+            signature=self.signature,
+            use_env_proxies=self.env_proxy,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFlags:
+    """How to transfer, and what new objects are like."""
+
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show what would be done, do nothing.")
+    ] = False
+    size_only: Annotated[
+        bool, typer.Option("--size-only", help="Same size means same; ignore times.")
+    ] = False
+    update: Annotated[
+        bool, typer.Option("--update", "-u", help="Never replace what is newer and as large.")
+    ] = False
+    ignore_existing: Annotated[
+        bool, typer.Option("--ignore-existing", help="Only what the destination lacks.")
+    ] = False
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", help="Requests in flight.", min=1, max=1024)
+    ] = None
+    parallel: Annotated[
+        int, typer.Option(help="Of these, at most so many for one object (0: all).", min=0)
+    ] = 0
+    part_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Bytes per part of a large object [8M].")
+    ] = None
+    bigfile_threshold: Annotated[
+        str, typer.Option(metavar="SIZE", help="From this size on, objects travel in parts.")
+    ] = "16M"
+    retries: Annotated[int, typer.Option(help="Repeats of one failed request.", min=0, max=100)] = 9
+    follow_symlinks: Annotated[
+        bool, typer.Option("--follow-symlinks/--no-follow-symlinks", help="Upload what links name.")
+    ] = True
+    storage_class: Annotated[
+        str | None, typer.Option(help="Standard, IA, Archive, ColdArchive, DeepColdArchive.")
+    ] = None
+    acl: Annotated[
+        str | None, typer.Option(help="default, private, public-read or public-read-write.")
+    ] = None
+    content_type: Annotated[str | None, typer.Option(help="Content-Type of new objects.")] = None
+    cache_control: Annotated[str | None, typer.Option(help="Cache-Control of new objects.")] = None
+    content_encoding: Annotated[
+        str | None, typer.Option(help="Content-Encoding of new objects (bytes stay as they are).")
+    ] = None
+    metadata: Annotated[
+        list[str], typer.Option(metavar="NAME=VALUE", help="User metadata; repeatable.")
+    ] = field(default_factory=list)
+    tagging: Annotated[
+        str | None, typer.Option(metavar="K=V&K=V", help="Tags of new objects, URL-encoded.")
+    ] = None
+    sse: Annotated[str | None, typer.Option(help="Encrypt at rest: AES256, KMS or SM4.")] = None
+    sse_kms_key_id: Annotated[str | None, typer.Option(help="The KMS key (--sse KMS).")] = None
+
+    def settings(self) -> TransferSettings:
+        """All of it as settings.
+
+        Raises:
+            UsageError: a size, a number or a metadata pair that cannot be.
+        """
+        defaults = TransferSettings()
+        return TransferSettings(
+            jobs=self.jobs or defaults.jobs,
+            parallel=self.parallel,
+            part_size=_size("--part-size", self.part_size) if self.part_size else 0,
+            bigfile_threshold=_size("--bigfile-threshold", self.bigfile_threshold),
+            retries=self.retries,
+            headers=self._headers(),
+        )
+
+    def compare(self, default: Compare) -> Compare:
+        """What makes two sides differ.
+
+        Raises:
+            UsageError: more than one of the flags that say so.
+        """
+        chosen = [
+            compare
+            for given, compare in (
+                (self.size_only, Compare.SIZE),
+                (self.update, Compare.UPDATE),
+                (self.ignore_existing, Compare.EXISTS),
+            )
+            if given
+        ]
+        if len(chosen) > 1:
+            raise UsageError("--size-only, --update and --ignore-existing exclude each other")
+        return chosen[0] if chosen else default
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        headers = {
+            "x-oss-storage-class": self.storage_class,
+            "x-oss-object-acl": self.acl,
+            "Content-Type": self.content_type,
+            "Cache-Control": self.cache_control,
+            "Content-Encoding": self.content_encoding,
+            "x-oss-tagging": self.tagging,
+            "x-oss-server-side-encryption": self.sse,
+            "x-oss-server-side-encryption-key-id": self.sse_kms_key_id,
+        }
+        for pair in self.metadata:
+            name, separator, value = pair.partition("=")
+            if not separator or not name.replace("-", "").replace("_", "").isalnum():
+                raise UsageError(f"--metadata {pair!r}: give NAME=VALUE")
+            headers[f"x-oss-meta-{name.lower()}"] = value
+        return tuple((name, value) for name, value in headers.items() if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterFlags:
+    """Which objects a command looks at. Rules are tried in order; the first that matches decides."""
+
+    include: Annotated[list[str], typer.Option(metavar="PATTERN", help="Include.")] = field(
+        default_factory=list
+    )
+    exclude: Annotated[list[str], typer.Option(metavar="PATTERN", help="Exclude.")] = field(
+        default_factory=list
+    )
+    filter: Annotated[
+        list[str], typer.Option(metavar="RULE", help="'+ PATTERN', '- PATTERN', or '!'.")
+    ] = field(default_factory=list)
+    include_from: Annotated[
+        list[str], typer.Option(metavar="FILE", help="Include patterns, one a line.")
+    ] = field(default_factory=list)
+    exclude_from: Annotated[
+        list[str], typer.Option(metavar="FILE", help="Exclude patterns, one a line.")
+    ] = field(default_factory=list)
+    filter_from: Annotated[
+        list[str], typer.Option(metavar="FILE", help="Filter rules, one a line.")
+    ] = field(default_factory=list)
+    files_from: Annotated[
+        list[str], typer.Option(metavar="FILE", help="Only the paths in this file.")
+    ] = field(default_factory=list)
+    min_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Not smaller.")] = None
+    max_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Not larger.")] = None
+    min_age: Annotated[str | None, typer.Option(metavar="DURATION", help="Not younger.")] = None
+    max_age: Annotated[str | None, typer.Option(metavar="DURATION", help="Not older.")] = None
+
+    def filters(self, argv: tuple[str, ...]) -> Filters:
+        """The rules in the order of the command line, and the bounds.
+
+        Raises:
+            UsageError: a rule, size or duration that cannot be, or a file that cannot be read.
+        """
+        names = [line for path in self.files_from for line in _lines("--files-from", path)]
+        filters = Filters.from_flags(
+            _rules_in_order(argv), files_from=names if self.files_from else None
+        )
+        now_ns = time.time_ns()
+        return replace(
+            filters,
+            min_size=_size("--min-size", self.min_size) if self.min_size else None,
+            max_size=_size("--max-size", self.max_size) if self.max_size else None,
+            max_mtime_ns=now_ns - _age_ns("--min-age", self.min_age) if self.min_age else None,
+            min_mtime_ns=now_ns - _age_ns("--max-age", self.max_age) if self.max_age else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFlags:
+    """What to print."""
+
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False
+    no_progress: Annotated[
+        bool, typer.Option("--no-progress", help="No progress bar even on a terminal.")
+    ] = False
+    verbose: Annotated[
+        int,
+        typer.Option("--verbose", "-v", count=True, help="Also skips, and why; -vv: log."),
+    ] = 0
+
+
+def _rules_in_order(argv: tuple[str, ...]) -> list[tuple[RuleFlag, str]]:
+    """The rule flags among the words of a command line, files read in their place."""
+    rules: list[tuple[RuleFlag, str]] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            break
+        name, joined, value = word.partition("=")
+        kind, _, is_file = name.removeprefix("--").partition("-")
+        if not name.startswith("--") or is_file not in ("", "from"):
+            continue
+        if kind not in {flag.value for flag in RuleFlag}:
+            continue
+        flag = RuleFlag(kind)
+        value = value if joined else next(words, "")
+        rules += flags_of_lines(flag, _lines(name, value)) if is_file else [(flag, value)]
+    return rules
+
+
+def _lines(flag: str, path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{flag} {path}: {error}") from error
+
+
+def _size(flag: str, text: str) -> int:
+    try:
+        return parse_size(text)
+    except UsageError as error:
+        raise UsageError(f"{flag} {error}") from error
+
+
+def _age_ns(flag: str, text: str) -> int:
+    try:
+        return int(parse_duration(text) * 1e9)
+    except UsageError as error:
+        raise UsageError(f"{flag} {error}") from error

@@ -1,0 +1,218 @@
+"""What people and scripts read: lines on stdout, progress and errors on stderr, JSON if asked."""
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from osssync.config import Job, LocalAddress
+from osssync.keys import display
+from osssync.model import Action, ActionKind, Direction, Entry, EntryKind, Outcome
+from osssync.progress import ProgressBar
+from osssync.report import RunReport, refusal
+from osssync.units import format_duration, format_rate, format_size
+
+_VERBS = {Direction.DOWNLOAD: "download", Direction.UPLOAD: "upload", Direction.COPY: "copy"}
+
+
+def say(line: str) -> None:
+    """A line of the result, on stdout."""
+    sys.stdout.write(line + "\n")
+
+
+def complain(line: str) -> None:
+    """A line for people, on stderr."""
+    sys.stdout.flush()
+    sys.stderr.write(f"osssync: {line}\n")
+
+
+def say_json(**fields: Any) -> None:  # noqa: ANN401 - JSON values
+    """One JSON object as a line on stdout."""
+    say(json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
+
+
+class Printer:
+    """A Monitor that prints one job's run.
+
+    Args:
+        job: whose addresses the lines name.
+        as_json: one JSON object a line instead of text.
+        quiet: failures only.
+        verbose: also what was skipped or excluded, and why.
+        bar: shown as well, if there is one.
+    """
+
+    def __init__(
+        self, job: Job, *, as_json: bool, quiet: bool, verbose: bool, bar: ProgressBar | None
+    ) -> None:
+        self._job = job
+        self._json = as_json
+        self._quiet = quiet
+        self._verbose = verbose
+        self._bar = bar
+        self._verb = _VERBS[job.direction]
+        self._source = _root(str(job.source), recursive=job.recursive)
+        self._destination = _root(str(job.destination), recursive=job.recursive)
+        self._is_local_source = isinstance(job.source, LocalAddress)
+
+    def decided(self, action: Action) -> None:
+        """Skips and exclusions with -v, refusals always, transfers only when rehearsing."""
+        match action.kind:
+            case ActionKind.TRANSFER:
+                if self._bar is not None:
+                    self._bar.expect(action.entry.size)
+                if self._job.options.dry_run:
+                    self._object(self._verb, action.entry, dry_run=True, reason=action.reason)
+            case ActionKind.REFUSE:
+                self._failed(action.entry, refusal(action).message, "")
+            case ActionKind.SKIP | ActionKind.EXCLUDE:
+                if self._verbose and not self._quiet:
+                    self._left_out(action)
+
+    def moved(self, byte_count: int) -> None:
+        """Moves the bar."""
+        if self._bar is not None:
+            self._bar.advance(byte_count)
+
+    def ended(self, outcome: Outcome) -> None:
+        """A line for the object."""
+        if self._bar is not None:
+            self._bar.end_one()
+        if outcome.failure is None:
+            self._object(self._verb, outcome.task.entry, dry_run=False, reason=outcome.note)
+        else:
+            self._failed(outcome.task.entry, outcome.failure.message, outcome.failure.error)
+
+    def warned(self, message: str) -> None:
+        """A warning on stderr."""
+        if self._bar is not None:
+            self._bar.write(f"osssync: warning: {message}", sys.stderr)
+        else:
+            complain(f"warning: {message}")
+
+    def _object(self, verb: str, entry: Entry, *, dry_run: bool, reason: str) -> None:
+        if self._quiet:
+            return
+        source, target = self._name(entry)
+        if self._json:
+            fields = {"event": verb, "source": source, "destination": target, "size": entry.size}
+            if dry_run:
+                fields["dry_run"] = True
+            if reason:
+                fields["note"] = reason
+            self._line(_as_json(fields))
+            return
+        prefix = "(dryrun) " if dry_run else ""
+        note = f" ({reason})" if reason and self._verbose else ""
+        self._line(f"{prefix}{verb}: {display(source)} to {display(target)}{note}")
+
+    def _left_out(self, action: Action) -> None:
+        source, _ = self._name(action.entry)
+        event = "skip" if action.kind is ActionKind.SKIP else "exclude"
+        if self._json:
+            self._line(_as_json({"event": event, "source": source, "reason": action.reason}))
+        else:
+            prefix = "(dryrun) " if self._job.options.dry_run else ""
+            self._line(f"{prefix}{event}: {display(source)} ({action.reason})")
+
+    def _failed(self, entry: Entry, message: str, error: str) -> None:
+        source, target = self._name(entry)
+        if self._json:
+            self._line(
+                _as_json(
+                    {
+                        "event": "failed",
+                        "source": source,
+                        "destination": target,
+                        "error": error or "UnsafeKeyError",
+                        "message": message,
+                    }
+                )
+            )
+            return
+        line = f"failed: {display(source)} to {display(target)}: {message}"
+        if self._bar is not None:
+            self._bar.write(line, sys.stderr)
+        else:
+            sys.stdout.flush()
+            sys.stderr.write(line + "\n")
+
+    def _line(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.write(line, sys.stdout)
+        else:
+            say(line)
+
+    def _name(self, entry: Entry) -> tuple[str, str]:
+        if not self._job.recursive:
+            return self._source, self._destination
+        directory = "/" if entry.kind is EntryKind.DIRECTORY and self._is_local_source else ""
+        return self._source + entry.key + directory, self._destination + entry.key
+
+
+def print_summary(report: RunReport, *, as_json: bool, quiet: bool) -> None:
+    """The last line of a run: what it came to."""
+    totals = report.totals
+    if as_json:
+        say_json(
+            event="summary",
+            succeeded=report.succeeded,
+            exit_code=report.exit_code,
+            found=totals.found,
+            transferred=totals.transferred,
+            skipped=totals.skipped,
+            excluded=totals.excluded,
+            deleted=totals.deleted,
+            failed=totals.failed,
+            bytes=totals.moved_bytes,
+            seconds=round(totals.elapsed_s, 3),
+            retries=totals.retries,
+            rotations=totals.rotations,
+            dry_run=report.is_dry_run,
+            error=report.fatal.message if report.fatal else "",
+        )
+        return
+    if report.fatal is not None:
+        complain(report.fatal.message)
+    if quiet and report.succeeded:
+        return
+    word = "Succeed" if report.succeeded else "FinishWithError"
+    prefix = "(dryrun) " if report.is_dry_run else ""
+    say(
+        f"{prefix}{word}: found {totals.found}, transferred {totals.transferred}, "
+        f"skipped {totals.skipped}, excluded {totals.excluded}, deleted {totals.deleted}, "
+        f"failed {totals.failed}, {format_size(totals.moved_bytes)} in "
+        f"{format_duration(totals.elapsed_s)} ({format_rate(report.bytes_per_s)}), "
+        f"{totals.retries} retries, {totals.rotations} credential rotations"
+    )
+
+
+@contextlib.contextmanager
+def progress_bar(*, wanted: bool) -> Iterator[ProgressBar | None]:
+    """A bar on stderr if it is wanted and a terminal is there to show it."""
+    if not wanted or not sys.stderr.isatty():
+        yield None
+        return
+    with ProgressBar(sys.stderr) as bar:
+        yield bar
+
+
+def log_to_stderr(verbose: int) -> None:
+    """Show osssync's own log with -vv; the SDKs' logs are never shown, they hold secrets."""
+    if verbose < 2:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    log = logging.getLogger("osssync")
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+
+
+def _as_json(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+def _root(address: str, *, recursive: bool) -> str:
+    return address if not recursive or address.endswith("/") else address + "/"

@@ -1,0 +1,43 @@
+"""What the runner asks of an engine: take tasks, give outcomes. Where they run is its business."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from osssync.model import Outcome, Task
+
+
+class Engine(Protocol):
+    """Runs tasks somewhere. Used by one thread, the runner's.
+
+    Every submitted task comes back as exactly one outcome, whatever happens to its worker.
+    """
+
+    @property
+    def capacity(self) -> int:
+        """How many tasks it wants to hold at once, the queued ones included."""
+
+    @property
+    def rotations(self) -> int:
+        """Credential sets replaced so far, all workers together."""
+
+    def submit(self, batch: Sequence[Task]) -> None:
+        """Take tasks; never blocks."""
+
+    def wait(self) -> Sequence[Outcome]:
+        """Block until at least one outcome is there and give all there are.
+
+        Call it only while submitted tasks are outstanding.
+        """
+
+    def stop(self) -> None:
+        """Let workers give up waiting between retries; their tasks come back as failures."""
+
+    def flush(self) -> None:
+        """Make durable what all workers have done so far.
+
+        Raises:
+            LocalFileError: a disk could not.
+        """
+
+    def close(self) -> None:
+        """End the workers; tasks still queued are dropped."""

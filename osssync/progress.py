@@ -1,0 +1,97 @@
+"""How a run tells what it is doing: the Monitor protocol, one that is silent, one with a bar."""
+
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from osssync.model import Action, Outcome
+
+
+class Monitor(Protocol):
+    """Hears about a run, in the thread of the runner. Methods must be quick and never raise."""
+
+    def decided(self, action: Action) -> None:
+        """Planning decided about one source entry."""
+
+    def moved(self, byte_count: int) -> None:
+        """So many bytes more reached their place."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """An object arrived, or finally failed."""
+
+    def warned(self, message: str) -> None:
+        """Something the user should know, that fails nothing."""
+
+
+class SilentMonitor:
+    """Says nothing; the default of the Python API."""
+
+    def decided(self, action: Action) -> None:
+        """Nothing."""
+
+    def moved(self, byte_count: int) -> None:
+        """Nothing."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def warned(self, message: str) -> None:
+        """Nothing."""
+
+
+class ProgressBar:
+    """A tqdm bar over the bytes found so far; for a terminal.
+
+    Args:
+        stream: where to draw, normally stderr.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=0,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
+            dynamic_ncols=True,
+            file=stream,
+            leave=False,
+            bar_format="{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {elapsed} {rate_fmt}",
+        )
+        self._found = 0
+        self._bytes = 0
+        self._ended = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def expect(self, byte_count: int) -> None:
+        """One object more is to be transferred."""
+        self._found += 1
+        self._bytes += byte_count
+        self._bar.total = self._bytes
+        self._describe()
+
+    def advance(self, byte_count: int) -> None:
+        """So many bytes more arrived."""
+        self._bar.update(byte_count)
+
+    def end_one(self) -> None:
+        """One object more is done with."""
+        self._ended += 1
+        self._describe()
+
+    def write(self, line: str, stream: TextIO) -> None:
+        """Print a line above the bar."""
+        self._bar.write(line, file=stream)
+
+    def _describe(self) -> None:
+        self._bar.set_description_str(f"{self._ended}/{self._found} objects ", refresh=False)

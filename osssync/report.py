@@ -1,0 +1,114 @@
+"""What a run amounts to: sums, failures, and the exit code they mean. Counting only, no output."""
+
+from dataclasses import dataclass
+
+from osssync.model import Action, ActionKind, Failure, Outcome, Totals
+
+KEPT_FAILURES = 1000
+"""Failures kept in memory; all of them are counted, and a report file holds all of them."""
+
+SOME_FAILED_EXIT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FailedObject:
+    """One object that did not arrive."""
+
+    key: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """The result of a run.
+
+    ``fatal`` is the error that ended it early; then what had begun was put away and counted as
+    failed, and what had not been found yet is in no sum.
+    """
+
+    totals: Totals
+    failures: tuple[FailedObject, ...] = ()  # the first KEPT_FAILURES
+    fatal: Failure | None = None
+    is_dry_run: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything found arrived, was there already, or was excluded."""
+        return self.fatal is None and self.totals.failed == 0
+
+    @property
+    def exit_code(self) -> int:
+        """0, the fatal error's code, 4 when some objects failed, else what all failures share."""
+        if self.fatal is not None:
+            return self.fatal.exit_code
+        if not self.totals.failed:
+            return 0
+        codes = {failed.failure.exit_code for failed in self.failures}
+        nothing_done = self.totals.transferred == self.totals.skipped == 0
+        return codes.pop() if nothing_done and len(codes) == 1 else SOME_FAILED_EXIT
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Payload moved over the time the whole run took."""
+        return self.totals.moved_bytes / max(self.totals.elapsed_s, 1e-6)
+
+
+class Tally:
+    """Counts one run; belongs to the thread of the runner. Plain numbers: it is a hot path."""
+
+    def __init__(self) -> None:
+        self._found = self._transferred = self._skipped = self._excluded = self._failed = 0
+        self._moved_bytes = self._retries = 0
+        self._failures: list[FailedObject] = []
+
+    def found(self) -> None:
+        """One source entry came out of the listing."""
+        self._found += 1
+
+    def decided(self, action: Action) -> None:
+        """A decision; a transfer is counted only when its outcome is known."""
+        match action.kind:
+            case ActionKind.SKIP:
+                self._skipped += 1
+            case ActionKind.EXCLUDE:
+                self._excluded += 1
+            case ActionKind.REFUSE:
+                self._add_failure(action.entry.key, refusal(action))
+            case ActionKind.TRANSFER:
+                pass
+
+    def ended(self, outcome: Outcome) -> None:
+        """The final outcome of one object."""
+        self._retries += outcome.retries
+        if outcome.failure is None:
+            self._transferred += 1
+            self._moved_bytes += outcome.moved_bytes
+        else:
+            self._add_failure(outcome.task.entry.key, outcome.failure)
+
+    def report(
+        self, *, elapsed_s: float, rotations: int, fatal: Failure | None, is_dry_run: bool
+    ) -> RunReport:
+        """Everything so far as a report."""
+        totals = Totals(
+            found=self._found,
+            transferred=self._transferred,
+            skipped=self._skipped,
+            excluded=self._excluded,
+            failed=self._failed,
+            moved_bytes=self._moved_bytes,
+            retries=self._retries,
+            rotations=rotations,
+            elapsed_s=elapsed_s,
+        )
+        return RunReport(totals, tuple(self._failures), fatal, is_dry_run)
+
+    def _add_failure(self, key: str, failure: Failure) -> None:
+        self._failed += 1
+        if len(self._failures) < KEPT_FAILURES:
+            self._failures.append(FailedObject(key, failure))
+
+
+def refusal(action: Action) -> Failure:
+    """A refused entry as the failure it is counted as."""
+    return Failure("UnsafeKeyError", action.reason, exit_code=3)

@@ -1,0 +1,107 @@
+"""OSS → OSS, server side: the bytes never pass through this machine.
+
+up to 1 GiB:  CopyObject, If-Match ─▶ done
+larger:       START initiate ─▶ PART UploadPartCopy, If-Match … ─▶ FINISH complete, compare
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from osssync.errors import IntegrityError, PreconditionFailedError, SourceChangedError
+from osssync.model import Outcome, PartReceipt, Pinned, Task
+from osssync.oss.bucket import Bucket
+from osssync.oss.replies import ObjectMeta
+from osssync.transfer.steps import pinned_of
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The steps of a server-side copy between two trees of OSS in one region."""
+
+    source: Bucket
+    source_prefix: str
+    bucket: Bucket
+    prefix: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def whole(self, task: Task) -> Outcome:
+        """One CopyObject; metadata and content type come along."""
+        entry = task.entry
+        try:
+            self.bucket.copy(
+                self.source.name,
+                self.source_prefix + entry.key,
+                self.prefix + task.target,
+                if_match=entry.etag,
+                headers=dict(self.headers),
+            )
+        except PreconditionFailedError as error:
+            raise _changed(task) from error
+        return Outcome(task, moved_bytes=entry.size)
+
+    def start(self, task: Task) -> Outcome:
+        """Initiate the upload with the source's metadata, which part copies do not carry."""
+        entry = task.entry
+        meta = self.source.head(self.source_prefix + entry.key)
+        if meta.etag != entry.etag:
+            raise _changed(task)
+        headers = {**_carried(meta), **self.headers}
+        upload_id = self.bucket.initiate(self.prefix + task.target, headers)
+        return Outcome(task, pinned=Pinned(upload_id, entry.size, etag=entry.etag))
+
+    def part(self, task: Task) -> Outcome:
+        """One UploadPartCopy of a range of the pinned version."""
+        pinned = pinned_of(task)
+        try:
+            etag = self.bucket.copy_part(
+                self.source.name,
+                self.source_prefix + task.entry.key,
+                task.byte_range,
+                self.prefix + task.target,
+                (pinned.transfer_id, task.part_number),
+                if_match=pinned.etag,
+            )
+        except PreconditionFailedError as error:
+            raise _changed(task) from error
+        receipt = PartReceipt(task.part_number, task.byte_range, None, etag)
+        return Outcome(task, receipt=receipt, moved_bytes=len(task.byte_range))
+
+    def finish(self, task: Task) -> Outcome:
+        """Complete, then compare sizes, and the CRCs where OSS kept both."""
+        key = self.prefix + task.target
+        parts = [(receipt.number, receipt.etag) for receipt in task.receipts]
+        self.bucket.complete(key, pinned_of(task).transfer_id, parts)
+        source = self.source.head(self.source_prefix + task.entry.key)
+        copied = self.bucket.head(key)
+        if source.etag != task.entry.etag:
+            return Outcome(task, note="the source was overwritten right after it was copied")
+        known = source.crc64 is not None and copied.crc64 is not None
+        if copied.size != source.size or (known and source.crc64 != copied.crc64):
+            raise IntegrityError(
+                f"oss://{self.bucket.name}/{key}: the copy has {copied.size} bytes and CRC-64 "
+                f"{copied.crc64}, the source {source.size} and {source.crc64}"
+            )
+        return Outcome(task, note="" if known else "OSS keeps no CRC-64 of it: sizes were compared")
+
+    def abort(self, task: Task) -> Outcome:
+        """Abort the multipart upload."""
+        self.bucket.abort(self.prefix + task.target, pinned_of(task).transfer_id)
+        return Outcome(task)
+
+    def flush(self) -> None:
+        """Nothing: what OSS has confirmed is durable."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _carried(meta: ObjectMeta) -> dict[str, str]:
+    headers = {f"x-oss-meta-{name}": value for name, value in meta.metadata}
+    headers |= dict(meta.headers)
+    if meta.content_type:
+        headers["Content-Type"] = meta.content_type
+    return headers
+
+
+def _changed(task: Task) -> SourceChangedError:
+    return SourceChangedError(f"{task.entry.key}: overwritten while it was being copied")

@@ -1,0 +1,131 @@
+"""OSS → disk. Nothing is visible under its name before it is complete, compared and renamed.
+
+small:  GET ─▶ memory or part file ─▶ compare CRC ─▶ rename
+large:  START part file ─▶ PART ranged GET, If-Match, pwrite … ─▶ FINISH combine CRCs, rename
+"""
+
+from dataclasses import dataclass
+
+from osssync.errors import IntegrityError, PreconditionFailedError, SourceChangedError
+from osssync.keys import relative_directory, relative_path
+from osssync.local.files import DestinationRoot
+from osssync.model import EntryKind, Outcome, PartReceipt, Pinned, Task
+from osssync.oss.bucket import Bucket
+from osssync.transfer.steps import NO_CRC_NOTE, compare_crc64, parts_crc64, pinned_of
+
+IN_MEMORY_BYTES = 1 << 20
+"""Up to here an object is held in memory and written in one go; above, it streams to its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """The steps of a download from below ``prefix`` of ``bucket`` into ``root``."""
+
+    bucket: Bucket
+    prefix: str
+    root: DestinationRoot
+
+    def whole(self, task: Task) -> Outcome:
+        """One GET, or a directory for a directory marker."""
+        entry = task.entry
+        if entry.kind is EntryKind.DIRECTORY:
+            self.root.make_directory(relative_directory(task.target))
+            return Outcome(task)
+        components = relative_path(task.target)
+        if entry.size > IN_MEMORY_BYTES:
+            return self._streamed(task, components)
+        body = bytearray()
+        note = self._get(task, body.extend)
+        self.root.write_small(components, body, entry.mtime_ns)
+        return Outcome(task, moved_bytes=len(body), note=note)
+
+    def start(self, task: Task) -> Outcome:
+        """Preallocate the part file. The listing's ETag pins the version: no request is needed."""
+        entry = task.entry
+        name = self.root.create_part(relative_path(task.target), entry.size)
+        pinned = Pinned(name, entry.size, etag=entry.etag, mtime_ns=entry.mtime_ns)
+        return Outcome(task, pinned=pinned)
+
+    def part(self, task: Task) -> Outcome:
+        """One ranged GET, written where it belongs."""
+        pinned, byte_range = pinned_of(task), task.byte_range
+        with self.root.open_part(relative_path(task.target), pinned.transfer_id) as part:
+            offset = byte_range.start
+
+            def write(chunk: memoryview) -> None:
+                nonlocal offset
+                part.write_at(chunk, offset)
+                offset += len(chunk)
+
+            try:
+                got = self.bucket.get(
+                    self.prefix + task.entry.key,
+                    write,
+                    byte_range=byte_range,
+                    if_match=pinned.etag,
+                )
+            except PreconditionFailedError as error:
+                raise _changed(task) from error
+        receipt = PartReceipt(
+            task.part_number, byte_range, got.crc64, object_crc64=got.object_crc64
+        )
+        return Outcome(task, receipt=receipt, moved_bytes=len(byte_range))
+
+    def finish(self, task: Task) -> Outcome:
+        """Compare the parts' combined CRC with the object's, then rename over the target."""
+        known = {receipt.object_crc64 for receipt in task.receipts}
+        if len(known) != 1:
+            raise IntegrityError(f"{task.entry.key}: ranges of one object report several CRCs")
+        note = compare_crc64(task.entry.key, known.pop(), parts_crc64(task.receipts))
+        pinned = pinned_of(task)
+        self.root.publish(relative_path(task.target), pinned.transfer_id, pinned.mtime_ns)
+        return Outcome(task, note=note)
+
+    def abort(self, task: Task) -> Outcome:
+        """Remove the part file."""
+        self.root.discard(relative_path(task.target), pinned_of(task).transfer_id)
+        return Outcome(task)
+
+    def flush(self) -> None:
+        """Have the disk hold everything renamed so far: one sync a file system."""
+        self.root.flush()
+
+    def close(self) -> None:
+        """Close the destination's directories."""
+        self.root.close()
+
+    def _get(self, task: Task, sink: object) -> str:
+        entry = task.entry
+        try:
+            got = self.bucket.get(
+                self.prefix + entry.key,
+                sink,  # type: ignore[arg-type]
+                if_match=entry.etag,
+                expected_size=entry.size,
+            )
+        except PreconditionFailedError as error:
+            raise _changed(task) from error
+        return "" if got.object_crc64 is not None else NO_CRC_NOTE
+
+    def _streamed(self, task: Task, components: tuple[str, ...]) -> Outcome:
+        entry = task.entry
+        name = self.root.create_part(components, entry.size)
+        try:
+            with self.root.open_part(components, name) as part:
+                offset = 0
+
+                def write(chunk: memoryview) -> None:
+                    nonlocal offset
+                    part.write_at(chunk, offset)
+                    offset += len(chunk)
+
+                note = self._get(task, write)
+            self.root.publish(components, name, entry.mtime_ns)
+        except BaseException:
+            self.root.discard(components, name)
+            raise
+        return Outcome(task, moved_bytes=entry.size, note=note)
+
+
+def _changed(task: Task) -> SourceChangedError:
+    return SourceChangedError(f"{task.entry.key}: overwritten while it was being downloaded")

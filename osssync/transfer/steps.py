@@ -1,0 +1,71 @@
+"""The five steps of an object, as every direction must offer them, and what they share."""
+
+from typing import Protocol
+
+from osssync.checksums import combine_parts
+from osssync.errors import IntegrityError
+from osssync.model import Outcome, PartReceipt, Pinned, Task
+
+
+class Steps(Protocol):
+    """One direction's way of doing a task.
+
+    Each step may be called again after a retryable error, so it must be safe to repeat.
+
+    Raises:
+        OsssyncError: why the step could not be done; ``retryable`` says if repeating may help.
+    """
+
+    def whole(self, task: Task) -> Outcome:
+        """Transfer a small object in one request."""
+
+    def start(self, task: Task) -> Outcome:
+        """Pin the source's version and make the place its parts go to."""
+
+    def part(self, task: Task) -> Outcome:
+        """Transfer ``task.byte_range``."""
+
+    def finish(self, task: Task) -> Outcome:
+        """Check the whole and make it visible."""
+
+    def abort(self, task: Task) -> Outcome:
+        """Leave nothing behind; repeating it is harmless."""
+
+    def flush(self) -> None:
+        """Make durable what has been done so far; before this it may not be called done."""
+
+    def close(self) -> None:
+        """Give back what is held open."""
+
+
+NO_CRC_NOTE = "OSS keeps no CRC-64 of this object: sizes and parts were compared"
+
+
+def parts_crc64(receipts: tuple[PartReceipt, ...]) -> int | None:
+    """The CRC-64 of all parts together; None when a part has none."""
+    pairs: list[tuple[int, int]] = []
+    for receipt in receipts:
+        if receipt.crc64 is None:
+            return None
+        pairs.append((receipt.crc64, len(receipt.byte_range)))
+    return combine_parts(pairs)
+
+
+def compare_crc64(what: str, expected: int | None, actual: int | None) -> str:
+    """Compare two checksums; the returned note says if there was nothing to compare.
+
+    Raises:
+        IntegrityError: they differ.
+    """
+    if expected is None or actual is None:
+        return NO_CRC_NOTE
+    if expected != actual:
+        raise IntegrityError(f"{what}: CRC-64 is {actual}, expected {expected}")
+    return ""
+
+
+def pinned_of(task: Task) -> Pinned:
+    """What START made. Planning never sends a PART, FINISH or ABORT without it."""
+    if task.pinned is None:
+        raise AssertionError(f"{task.step} of {task.entry.key!r} came without its START")
+    return task.pinned

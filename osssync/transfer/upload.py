@@ -1,0 +1,135 @@
+"""Disk → OSS. A file that changes while it is read never becomes an object unnoticed.
+
+small:  open, fstat ─▶ PUT, CRC on the way ─▶ compare with OSS's CRC, fstat again
+large:  START initiate ─▶ PART upload part, compare CRC … ─▶ FINISH fstat, complete, compare
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from osssync.checksums import crc64
+from osssync.errors import NotFoundError, SourceChangedError
+from osssync.local.files import SourceFile
+from osssync.model import ByteRange, EntryKind, Outcome, PartReceipt, Pinned, Task
+from osssync.oss.bucket import Bucket
+from osssync.transfer.steps import compare_crc64, parts_crc64, pinned_of
+
+
+class RangeBody:
+    """The bytes of a range of an open file as a request body, with their CRC-64 so far."""
+
+    def __init__(self, file: SourceFile, byte_range: ByteRange) -> None:
+        self._file = file
+        self._offset = byte_range.start
+        self.len = len(byte_range)
+        """Bytes in all; what the session sends as Content-Length."""
+        self.crc64 = 0
+
+    def read(self, amt: int, /) -> bytes:
+        """The next bytes, ``amt`` of them; the file being shorter is a SourceChangedError."""
+        chunk = self._file.read_at(amt, self._offset)
+        self._offset += len(chunk)
+        self.crc64 = crc64(chunk, self.crc64)
+        return chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The steps of an upload from below ``root`` to below ``prefix`` of ``bucket``."""
+
+    root: str
+    bucket: Bucket
+    prefix: str
+    follow_symlinks: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def whole(self, task: Task) -> Outcome:
+        """One PUT."""
+        key = self.prefix + task.target
+        if task.entry.kind is EntryKind.DIRECTORY:
+            self.bucket.put(key, b"", headers=dict(self.headers), crc64=0)
+            return Outcome(task)
+        with self._open(task) as file:
+            body = RangeBody(file, ByteRange(0, file.size))
+            put = self.bucket.put(key, body, headers=dict(self.headers), crc64=None)
+            if not file.unchanged():
+                raise _changed(task)
+            note = compare_crc64(f"oss://{self.bucket.name}/{key}", body.crc64, put.crc64)
+            return Outcome(task, moved_bytes=file.size, note=note)
+
+    def start(self, task: Task) -> Outcome:
+        """Pin the file and initiate the multipart upload."""
+        with self._open(task) as file:
+            if file.size != task.entry.size:  # the parts were planned for another size
+                raise _changed(task)
+            upload_id = self.bucket.initiate(self.prefix + task.target, dict(self.headers))
+            pinned = Pinned(upload_id, file.size, mtime_ns=file.mtime_ns, inode=file.inode)
+        return Outcome(task, pinned=pinned)
+
+    def part(self, task: Task) -> Outcome:
+        """One UploadPart, its CRC compared at once."""
+        pinned = pinned_of(task)
+        key = self.prefix + task.target
+        with self._open_pinned(task) as file:
+            body = RangeBody(file, task.byte_range)
+            put = self.bucket.upload_part(
+                key, pinned.transfer_id, task.part_number, body, crc64=None
+            )
+            if not file.unchanged():
+                raise _changed(task)
+        what = f"part {task.part_number} of oss://{self.bucket.name}/{key}"
+        compare_crc64(what, body.crc64, put.crc64)
+        receipt = PartReceipt(task.part_number, task.byte_range, body.crc64, put.etag)
+        return Outcome(task, receipt=receipt, moved_bytes=len(task.byte_range))
+
+    def finish(self, task: Task) -> Outcome:
+        """Complete the upload and compare the whole object's CRC."""
+        key = self.prefix + task.target
+        self._open_pinned(task).close()
+        crc = parts_crc64(task.receipts)
+        parts = [(receipt.number, receipt.etag) for receipt in task.receipts]
+        try:
+            done = self.bucket.complete(key, pinned_of(task).transfer_id, parts)
+            server_crc64 = done.crc64
+        except NotFoundError as error:
+            # OSS finishes a Complete whose answer was lost, and then no longer knows the upload.
+            server_crc64 = self._completed_before(key, crc, task, error)
+        note = compare_crc64(f"oss://{self.bucket.name}/{key}", crc, server_crc64)
+        return Outcome(task, note=note)
+
+    def abort(self, task: Task) -> Outcome:
+        """Abort the multipart upload, so that no part is stored (and billed) any longer."""
+        self.bucket.abort(self.prefix + task.target, pinned_of(task).transfer_id)
+        return Outcome(task)
+
+    def flush(self) -> None:
+        """Nothing: what OSS has confirmed is durable."""
+
+    def close(self) -> None:
+        """Nothing stays open between steps."""
+
+    def _completed_before(
+        self, key: str, crc: int | None, task: Task, error: NotFoundError
+    ) -> int | None:
+        try:
+            meta = self.bucket.head(key)
+        except NotFoundError:
+            raise error from None
+        if meta.size != task.entry.size or meta.crc64 is None or meta.crc64 != crc:
+            raise error
+        return meta.crc64
+
+    def _open(self, task: Task) -> SourceFile:
+        path = f"{self.root}/{task.entry.key}"
+        return SourceFile(path, follow_symlinks=self.follow_symlinks)
+
+    def _open_pinned(self, task: Task) -> SourceFile:
+        file, pinned = self._open(task), pinned_of(task)
+        if (file.size, file.mtime_ns, file.inode) != (pinned.size, pinned.mtime_ns, pinned.inode):
+            file.close()
+            raise _changed(task)
+        return file
+
+
+def _changed(task: Task) -> SourceChangedError:
+    return SourceChangedError(f"{task.entry.key}: edited while it was being uploaded")

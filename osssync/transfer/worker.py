@@ -1,0 +1,122 @@
+"""``Worker.run(task) → Outcome``: the one way any task is done, in any thread, process or node.
+
+task ─▶ the direction's step ─▶ Outcome
+             │ retryable error ─▶ repeat (connection.repeat: refresh, re-sign, wait)
+             │ begin again ─────▶ Outcome with ``restart``: the entry as it is now
+             └ any other error ─▶ Outcome with ``failure``: errors become data here
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from osssync.errors import BeginAgainError, IntegrityError, NotFoundError, OsssyncError
+from osssync.model import Entry, Failure, Outcome, Step, Task
+from osssync.oss.connection import Connection
+from osssync.transfer.steps import Steps
+
+
+class Worker:
+    """Does tasks of one job; safe to use from many threads at once.
+
+    Args:
+        steps: how this job's direction does each step.
+        look: reads the source's entry as it is now; None when it is gone.
+        connection: whose credentials and clock are refreshed between repeats.
+        retries: repeats of one step after its first attempt.
+    """
+
+    def __init__(
+        self,
+        steps: Steps,
+        look: Callable[[Entry], Entry | None],
+        connection: Connection,
+        retries: int,
+    ) -> None:
+        self._steps = steps
+        self._look = look
+        self._connection = connection
+        self._retries = retries
+        self._stopping = threading.Event()
+
+    @property
+    def rotations(self) -> int:
+        """Credential sets replaced so far."""
+        return self._connection.provider.rotations
+
+    def stop(self) -> None:
+        """Give up waiting between repeats, now and later."""
+        self._stopping.set()
+
+    def flush(self) -> None:
+        """Make durable what has been done so far.
+
+        Raises:
+            LocalFileError: the disk could not.
+        """
+        self._steps.flush()
+
+    def close(self) -> None:
+        """Give back what is held open; no task may follow."""
+        self._steps.close()
+
+    def run(self, task: Task) -> Outcome:
+        """Do one task. Never raises: what goes wrong is in the outcome."""
+        retry = self._connection.retry(self._retries, self._stopping.wait)
+        try:
+            outcome = self._connection.repeat(retry, lambda: self._do(task))
+        except BeginAgainError as error:
+            return self._begin_again(task, error, retry.attempts - 1)
+        except OsssyncError as error:
+            return Outcome(task, failure=failure_of(error), retries=retry.attempts - 1)
+        except Exception as error:  # noqa: BLE001 - the one place: a bug must not end the run
+            return Outcome(task, failure=_bug(error), retries=retry.attempts - 1)
+        return replace(outcome, retries=retry.attempts - 1) if retry.attempts > 1 else outcome
+
+    def _do(self, task: Task) -> Outcome:
+        match task.step:
+            case Step.WHOLE:
+                return self._steps.whole(task)
+            case Step.START:
+                return self._steps.start(task)
+            case Step.PART:
+                return self._steps.part(task)
+            case Step.FINISH:
+                try:
+                    return self._steps.finish(task)
+                except IntegrityError as error:  # repeating the last step cannot mend the parts
+                    raise BeginAgainError(str(error)) from error
+            case Step.ABORT:
+                return self._steps.abort(task)
+
+    def _begin_again(self, task: Task, error: BeginAgainError, retries: int) -> Outcome:
+        try:
+            retry = self._connection.retry(self._retries, self._stopping.wait)
+            entry = self._connection.repeat(retry, lambda: self._look(task.entry))
+        except OsssyncError as look_error:
+            return Outcome(task, failure=failure_of(look_error), retries=retries)
+        if entry is None:
+            gone = NotFoundError(f"{task.entry.key}: deleted while it was being transferred")
+            return Outcome(task, failure=failure_of(gone), retries=retries)
+        return Outcome(task, failure=failure_of(error), retries=retries, restart=entry)
+
+
+def failure_of(error: OsssyncError) -> Failure:
+    """The error as data."""
+    return Failure(
+        error=type(error).__name__,
+        message=str(error),
+        exit_code=error.exit_code,
+        code=getattr(error, "code", ""),
+        request_id=getattr(error, "request_id", ""),
+    )
+
+
+def _bug(error: Exception) -> Failure:
+    # The type and place only: an unforeseen message could hold a secret.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown place"
+    message = f"unexpected {type(error).__name__} at {place}: please report this bug"
+    return Failure(error=type(error).__name__, message=message, exit_code=3)

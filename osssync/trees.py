@@ -1,0 +1,261 @@
+"""From a job to its two trees: what each lists, where targets lie, and the steps between them.
+
+One function a direction, because each knows other facts: which side is a disk, and what a single
+object is called at its destination. Trees list; they decide nothing and move nothing.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from osssync.config import Compare, Job, LocalAddress, OssAddress, expand
+from osssync.errors import LocalFileError, NotFoundError, UnsafeKeyError, UsageError
+from osssync.keys import relative_directory, relative_path, upload_key
+from osssync.local.files import DestinationRoot
+from osssync.local.scan import scan
+from osssync.model import Entry, EntryKind
+from osssync.oss.bucket import Bucket
+from osssync.oss.connection import Connection
+from osssync.oss.tree import list_tree
+from osssync.transfer.copy import Copy
+from osssync.transfer.download import Download
+from osssync.transfer.steps import Steps
+from osssync.transfer.upload import Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """A job's source and destination, ready to be listed.
+
+    Both listings are sorted by key and may be taken once. ``target_of`` gives the key or path of
+    an entry relative to the destination, and raises UnsafeKeyError where it has none.
+    ``open_steps`` may create the destination directory; nothing else here writes.
+    """
+
+    source: Callable[[], Iterator[Entry]]
+    destination: Callable[[], Iterator[Entry]]
+    target_of: Callable[[Entry], str]
+    look: Callable[[Entry], Entry | None]  # the entry as the source has it now
+    open_steps: Callable[[], Steps]
+
+
+def open_trees(job: Job, connection: Connection) -> Trees:
+    """The trees of a job.
+
+    Raises:
+        UsageError: the addresses do not fit together.
+        NotFoundError, LocalFileError: a single source does not exist.
+        OsssyncError: OSS could not be asked about a single source.
+    """
+    match job.source, job.destination:
+        case OssAddress() as source, LocalAddress() as destination:
+            return _download(job, connection, source, destination)
+        case LocalAddress() as source, OssAddress() as destination:
+            return _upload(job, connection, source, destination)
+        case OssAddress() as source, OssAddress() as destination:
+            return _copy(job, connection, source, destination)
+        case _:
+            raise UsageError(f"{job.source} and {job.destination}: one must be oss://")
+
+
+def tree_prefix(key: str) -> str:
+    """The prefix of a tree: "a" and "a/" are the same tree, "" is the whole bucket."""
+    return key if not key or key.endswith("/") else key + "/"
+
+
+def entry_of(bucket: Bucket, key: str) -> Entry:
+    """One object as an entry with its full key.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    meta = bucket.head(key)
+    is_marker = key.endswith("/") and meta.size == 0
+    kind = EntryKind.DIRECTORY if is_marker else EntryKind.FILE
+    return Entry(
+        key, meta.size, meta.last_modified_ns, kind, meta.etag, storage_class=meta.storage_class
+    )
+
+
+def file_entry(path: str, key: str, *, follow_symlinks: bool = True) -> Entry:
+    """One local file as an entry called ``key``.
+
+    Raises:
+        LocalFileError: not there, not readable, or not a regular file.
+    """
+    try:
+        status = os.stat(path, follow_symlinks=follow_symlinks)  # noqa: PTH116 - bytes-safe
+    except OSError as error:
+        raise LocalFileError(f"{path}: {error.strerror}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise UsageError(f"{path} is a directory: give -r to transfer what is in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise LocalFileError(f"{path}: not a regular file")
+    return Entry(key, status.st_size, status.st_mtime_ns)
+
+
+def _download(
+    job: Job, connection: Connection, source: OssAddress, destination: LocalAddress
+) -> Trees:
+    bucket = connection.bucket(source.bucket)
+    path = expand(destination)
+    if job.recursive:
+        prefix = tree_prefix(source.key)
+        return Trees(
+            source=lambda: list_tree(connection, bucket, prefix),
+            destination=lambda: _scan_destination(path, job),
+            target_of=_safe_target,
+            look=_look_at_object(bucket, prefix),
+            open_steps=lambda: Download(bucket, prefix, DestinationRoot(str(path))),
+        )
+    entry = _single_object(connection, bucket, source)
+    folder, name = path.parent, path.name
+    if destination.is_folder or path.is_dir():
+        folder, name = path, source.key.rpartition("/")[2]
+    relative_path(name)  # refuse at once what can never be a file's name
+    return Trees(
+        source=lambda: iter((entry,)),
+        destination=lambda: _existing_file(folder / name, entry.key),
+        target_of=lambda _entry: name,
+        look=_look_at_object(bucket, ""),
+        open_steps=lambda: Download(bucket, "", DestinationRoot(str(folder))),
+    )
+
+
+def _upload(
+    job: Job, connection: Connection, source: LocalAddress, destination: OssAddress
+) -> Trees:
+    bucket = connection.bucket(destination.bucket)
+    path, follow = expand(source), job.options.follow_symlinks
+    headers = dict(job.options.transfer.headers)
+    if job.recursive:
+        root, prefix = str(path), tree_prefix(destination.key)
+        return Trees(
+            source=lambda: scan(root, follow_symlinks=follow, with_directories=False),
+            destination=lambda: list_tree(connection, bucket, prefix),
+            target_of=lambda entry: _uploadable(prefix, entry.key),
+            look=_look_at_file(root, follow_symlinks=follow),
+            open_steps=lambda: Upload(root, bucket, prefix, follow, headers),
+        )
+    entry = file_entry(str(path), path.name, follow_symlinks=follow)
+    key = destination.key
+    if not key or key.endswith("/"):
+        key += path.name
+    upload_key("", key)
+    return Trees(
+        source=lambda: iter((entry,)),
+        destination=lambda: _existing_object(connection, bucket, key, entry.key),
+        target_of=lambda _entry: key,
+        look=_look_at_file(str(path.parent), follow_symlinks=follow),
+        open_steps=lambda: Upload(str(path.parent), bucket, "", follow, headers),
+    )
+
+
+def _copy(job: Job, connection: Connection, source: OssAddress, destination: OssAddress) -> Trees:
+    origin, bucket = connection.bucket(source.bucket), connection.bucket(destination.bucket)
+    headers = dict(job.options.transfer.headers)
+    if job.recursive:
+        source_prefix, prefix = tree_prefix(source.key), tree_prefix(destination.key)
+        _refuse_overlap(source, destination, source_prefix, prefix)
+        return Trees(
+            source=lambda: list_tree(connection, origin, source_prefix),
+            destination=lambda: list_tree(connection, bucket, prefix),
+            target_of=lambda entry: _uploadable(prefix, entry.key),
+            look=_look_at_object(origin, source_prefix),
+            open_steps=lambda: Copy(origin, source_prefix, bucket, prefix, headers),
+        )
+    entry = _single_object(connection, origin, source)
+    key = destination.key
+    if not key or key.endswith("/"):
+        key += source.key.rpartition("/")[2]
+    upload_key("", key)
+    if (source.bucket, source.key) == (destination.bucket, key):
+        raise UsageError(f"{source}: source and destination are the same object")
+    return Trees(
+        source=lambda: iter((entry,)),
+        destination=lambda: _existing_object(connection, bucket, key, entry.key),
+        target_of=lambda _entry: key,
+        look=_look_at_object(origin, ""),
+        open_steps=lambda: Copy(origin, "", bucket, "", headers),
+    )
+
+
+def _refuse_overlap(
+    source: OssAddress, destination: OssAddress, source_prefix: str, prefix: str
+) -> None:
+    overlaps = source_prefix.startswith(prefix) or prefix.startswith(source_prefix)
+    if source.bucket == destination.bucket and overlaps:
+        raise UsageError(f"{source} and {destination} contain each other: choose separate prefixes")
+
+
+def _single_object(connection: Connection, bucket: Bucket, address: OssAddress) -> Entry:
+    if not address.key:
+        raise UsageError(f"{address} is a bucket: give -r to transfer what is in it")
+    try:
+        retry = connection.retry(9)
+        return connection.repeat(retry, lambda: entry_of(bucket, address.key))
+    except NotFoundError as error:
+        if error.code == "NoSuchBucket":
+            raise
+        raise NotFoundError(
+            f"{address}: no such object (for everything below a prefix, give -r)",
+            error.status, error.code, error.ec, error.request_id,
+        ) from error  # fmt: skip
+
+
+def _safe_target(entry: Entry) -> str:
+    if entry.kind is EntryKind.DIRECTORY:
+        relative_directory(entry.key)
+    else:
+        relative_path(entry.key)
+    return entry.key
+
+
+def _uploadable(prefix: str, key: str) -> str:
+    upload_key(prefix, key)
+    return key
+
+
+def _scan_destination(path: Path, job: Job) -> Iterator[Entry]:
+    if job.options.compare is Compare.ALWAYS or not os.path.lexists(path):
+        return iter(())
+    return scan(str(path), follow_symlinks=False, with_directories=True)
+
+
+def _existing_file(path: Path, key: str) -> Iterator[Entry]:
+    try:
+        yield file_entry(str(path), key, follow_symlinks=False)
+    except LocalFileError:
+        return
+
+
+def _existing_object(
+    connection: Connection, bucket: Bucket, key: str, source_key: str
+) -> Iterator[Entry]:
+    try:
+        entry = connection.repeat(connection.retry(9), lambda: entry_of(bucket, key))
+    except NotFoundError:
+        return
+    yield replace(entry, key=source_key)
+
+
+def _look_at_object(bucket: Bucket, prefix: str) -> Callable[[Entry], Entry | None]:
+    def look(entry: Entry) -> Entry | None:
+        try:
+            return replace(entry_of(bucket, prefix + entry.key), key=entry.key)
+        except NotFoundError:
+            return None
+
+    return look
+
+
+def _look_at_file(root: str, *, follow_symlinks: bool) -> Callable[[Entry], Entry | None]:
+    def look(entry: Entry) -> Entry | None:
+        try:
+            return file_entry(f"{root}/{entry.key}", entry.key, follow_symlinks=follow_symlinks)
+        except (LocalFileError, UsageError, UnsafeKeyError):
+            return None
+
+    return look
