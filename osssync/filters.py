@@ -263,9 +263,9 @@ def _character_class(negated: str, members: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    """The character that ``x`` or ``\\x`` stands for."""
+    """The character that one of a pattern, or an escaped one, stands for."""
     if len(text) == 2 and text[1].isalnum():
-        # rclone's "\\d" is a class of Go's; taking it for a plain "d" would select other files.
+        # rclone's "\d" is a class of Go's; taking it for a plain "d" would select other files.
         raise ValueError(f"{text!r} is not supported; write classes as [0-9] or [a-zA-Z]")
     return text[-1]
 

@@ -19,10 +19,11 @@ from osssync.model import Entry, EntryKind
 from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
 from osssync.oss.tree import list_tree
+from osssync.retry import sleep_through
 from osssync.transfer.copy import Copy
 from osssync.transfer.download import Download
 from osssync.transfer.steps import Steps
-from osssync.transfer.upload import Upload
+from osssync.transfer.upload import Upload, dont_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +133,13 @@ def _upload(
     headers = dict(job.options.transfer.headers)
     if job.recursive:
         root, prefix = str(path), tree_prefix(destination.key)
+        wait = dont_wait if job.options.compare is Compare.ALWAYS else sleep_through
         return Trees(
             source=lambda: scan(root, follow_symlinks=follow, with_directories=False),
             destination=lambda: list_tree(connection, bucket, prefix),
             target_of=lambda entry: _uploadable(prefix, entry.key),
             look=_look_at_file(root, follow_symlinks=follow),
-            open_steps=lambda: Upload(root, bucket, prefix, follow, headers),
+            open_steps=lambda: Upload(root, bucket, prefix, follow, headers, wait),
         )
     entry = file_entry(str(path), path.name, follow_symlinks=follow)
     key = destination.key

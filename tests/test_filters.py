@@ -43,6 +43,7 @@ def _included(filters, *keys):
         ("[a\\-c]", ["a", "-", "c"], ["b", "\\"]),
         ("[^a-c]", ["d", "^"], ["a"]),
         ("a[!x]b", ["a-b"], ["axb", "a/b"]),
+        ("/a[!x]b", ["a-b"], ["axb", "a/b"]),
         ("[\\]a]", ["]", "a"], ["\\"]),
         ("[[&~|]", ["[", "&", "~", "|"], ["a"]),
         ("*.\\?\\?", ["f.??"], ["f.ab"]),
@@ -77,7 +78,22 @@ def test_a_simple_pattern_agrees_with_the_shells(pattern, name):
 
 @pytest.mark.parametrize(
     "pattern",
-    ["", "/", "a***", "a{b", "a}b", "a[b", "a[]", "a[z-a]", "a\\", "{{.*}}", "*.{{jpe?g}}", "\\d", "[\\d]", "[[:alnum:]]"],
+    [
+        "",
+        "/",
+        "a***",
+        "a{b",
+        "a}b",
+        "a[b",
+        "a[]",
+        "a[z-a]",
+        "a\\",
+        "{{.*}}",
+        "*.{{jpe?g}}",
+        "\\d",
+        "[\\d]",
+        "[[:alnum:]]",
+    ],
 )
 def test_a_malformed_pattern_is_refused_and_quoted(pattern):
     """A rule that would mean something else than the user thinks never runs."""
@@ -215,6 +231,7 @@ def test_a_directory_is_not_asked_its_size():
         ([(INCLUDE, "lost/a.png"), (EXCLUDE, "lost/")], False),
         ([(EXCLUDE, "lost/"), (INCLUDE, "*.png")], True),
         ([(EXCLUDE, "lost")], False),
+        ([(EXCLUDE, "*")], False),
     ],
 )
 def test_an_unreadable_directory_is_left_out_only_with_all_its_contents(flags, left_out):

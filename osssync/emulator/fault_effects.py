@@ -9,13 +9,13 @@ from aiohttp import web
 _POLL_S = 0.02  # how soon a hanging answer notices that its client has gone
 
 
-async def hang(request: web.Request) -> None:
+async def hang(request: web.BaseRequest) -> None:
     """Answer nothing until the client hangs up."""
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - aiohttp has no event for it
         await asyncio.sleep(_POLL_S)
 
 
-def reset(request: web.Request) -> None:
+def reset(request: web.BaseRequest) -> None:
     """Reset the connection (RST), dropping what was not sent yet."""
     transport = request.transport
     if transport is None:

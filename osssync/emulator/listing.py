@@ -134,11 +134,12 @@ def _contents(version: Version, key: str, now_s: float, *, owner: bool) -> str:
         f"<Contents><Key>{key}</Key><LastModified>{extended(version.modified_s)}</LastModified>"
         f'<ETag>"{version.etag}"</ETag><Type>{version.kind}</Type><Size>{version.size}</Size>'
         f"<StorageClass>{version.storage_class}</StorageClass>"
-        f"{_restore_info(version, now_s)}{OWNER if owner else ''}</Contents>"
+        f"{restore_info(version, now_s)}{OWNER if owner else ''}</Contents>"
     )
 
 
-def _restore_info(version: Version, now_s: float) -> str:
+def restore_info(version: Version, now_s: float) -> str:
+    """How far the restoring of an archived object is; empty where there is none."""
     restore = version.restore
     if restore is None or now_s >= restore.expires_s:
         return ""

@@ -28,14 +28,19 @@ async def send(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
     stream.content_length = content.size
     await stream.prepare(request)
     if request.method != "HEAD":
-        await _send_content(request, stream, content)
+        await send_content(request, stream, content)
     await stream.write_eof()
     return stream
 
 
-async def _send_content(
+async def send_content(
     request: web.BaseRequest, stream: web.StreamResponse, content: Content
 ) -> None:
+    """Send the bytes of a content after the headers.
+
+    Raises:
+        ConnectionError: the client has gone.
+    """
     for extent in content.extents:
         if isinstance(extent.source, BlobFile):
             await _send_file(request, extent.source, extent.start, extent.stop)

@@ -11,21 +11,20 @@ from functools import lru_cache
 
 from aiohttp import web
 
-from osssync.emulator import operations
+from osssync.emulator import injection, operations
 from osssync.emulator.addressing import Address, resolve, wrong_endpoint
 from osssync.emulator.authority import Authority
 from osssync.emulator.body import BodyReader
 from osssync.emulator.call import Call, Reply, World
 from osssync.emulator.clock import CloudClock
 from osssync.emulator.errors import OssFault
-from osssync.emulator.faults import Faults
+from osssync.emulator.faults import Faults, Rule
 from osssync.emulator.moments import http_date
 from osssync.emulator.objects import Bucket
 from osssync.emulator.permissions import authorize
 from osssync.emulator.replies import fault_reply, request_id
 from osssync.emulator.request_log import LoggedRequest, RequestLog, blank_query, blank_target
-from osssync.emulator.sending import send
-from osssync.emulator.signature import WireRequest, authenticate
+from osssync.emulator.signature import WireRequest, authenticate, claimed_access_key_id
 from osssync.emulator.wire import headers_by_name, parameters
 
 _log = logging.getLogger(__name__)
@@ -49,6 +48,7 @@ class _Exchange:
     access_key_id: str = ""
     code: str = ""
     body: BodyReader | None = None
+    rule: Rule | None = None  # the fault that hits it
 
 
 class OssServer:
@@ -73,12 +73,18 @@ class OssServer:
         started = time.perf_counter()
         now_s = self._clock()
         exchange = _Exchange(request, request_id(now_s), now_s)
-        reply = await self._reply(exchange)
-        self._add_common_headers(exchange, reply, started)
+        try:
+            reply = await self._reply(exchange)
+            self._add_common_headers(exchange, reply, started)
+            if exchange.rule is not None:
+                reply = injection.alter(exchange.rule, request, reply)
+        except ConnectionError:
+            self._requests.finish(self._requests.begin(_record(exchange, Reply(status=0))))
+            raise
         record = self._requests.begin(_record(exchange, reply))
         response: web.StreamResponse | None = None
         try:
-            response = await send(request, reply)
+            response = await injection.deliver(exchange.rule, request, reply)
         finally:
             elapsed_s = time.perf_counter() - started
             sent = record.sent if response is not None else 0
@@ -115,7 +121,17 @@ class OssServer:
         )
         exchange.operation = operation.name
         exchange.body = _body_reader(request)
+        hit = injection.occasion(
+            request.method, operation.name, address.bucket, address.key, exchange.query
+        )
+        exchange.rule = self._faults.take(hit)
+        if exchange.rule is not None:
+            instead = await injection.before(exchange.rule, request, hit, self._world.objects)
+            if instead is not None:
+                return instead
+            exchange.now_s += injection.skew_s(exchange.rule)
         wire = WireRequest(request.method, address.target, headers, address.bucket, address.key)
+        exchange.access_key_id = claimed_access_key_id(by_name, exchange.query)
         region = address.region or settings.region
         identity = authenticate(wire, self._authority, region=region, now_s=exchange.now_s)
         exchange.access_key_id = identity.access_key_id

@@ -31,7 +31,7 @@ from osssync.emulator.signature_form import authenticate_form
 from osssync.emulator.signature_v4 import UNSIGNED_PAYLOAD, Scope
 from osssync.emulator.wire import Parameter, WireRequest, headers_by_name, parameters
 
-__all__ = ["WireRequest", "authenticate", "authenticate_form"]
+__all__ = ["WireRequest", "authenticate", "authenticate_form", "claimed_access_key_id"]
 
 _V1_QUERY = frozenset({"OSSAccessKeyId", "Signature"})
 _V4_QUERY = frozenset({"x-oss-signature-version", "x-oss-credential", "x-oss-signature"})
@@ -93,12 +93,28 @@ def authenticate(
     return _query_v4(received, authority)
 
 
+def claimed_access_key_id(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """The key id a request says it is signed with, believed or not; empty if it says none.
+
+    Args:
+        headers: under lower-case names.
+        query: decoded.
+    """
+    scheme, _, rest = headers.get("authorization", "").partition(" ")
+    if scheme == "OSS":
+        return rest.strip().rpartition(":")[0]
+    credential = rest.partition("Credential=")[2].partition(",")[0]
+    credential = credential or query.get("x-oss-credential", "")
+    return credential.partition("/")[0] or query.get("OSSAccessKeyId", "")
+
+
 def _header_v1(received: _Received, authority: Authority, rest: str) -> Identity:
     access_key_id, colon, provided = rest.strip().rpartition(":")
     if not colon or not access_key_id or not provided:
         raise malformed("The authorization header is malformed.", "0002-00000065")
-    token = received.headers.get("x-oss-security-token", "")
-    credential = believed_credential(authority, access_key_id, token, received.now_s)
+    # The Python SDK V2 sends the query's spelling as a header when it signs V1.
+    token = received.headers.get("x-oss-security-token") or received.headers.get("security-token")
+    credential = believed_credential(authority, access_key_id, token or "", received.now_s)
     time_line = received.headers.get("x-oss-date") or received.headers.get("date", "")
     sent_s = moments.parse_http_date(time_line)
     if sent_s is None and "x-oss-date" in received.headers:

@@ -144,13 +144,14 @@ class DestinationRoot:
 
         The new name is durable after the next ``flush``.
         """
+        name = _checked(part_name)  # before anything may remove it
         try:
             with self._parent(components) as directory:
                 try:
-                    _finish(_checked(part_name), directory, mtime_ns)
-                    _rename(part_name, components[-1], directory)
+                    _finish(name, directory, mtime_ns)
+                    _rename(name, components[-1], directory)
                 except BaseException:
-                    _unlink(part_name, directory)
+                    _unlink(name, directory)
                     raise
                 self._remember(directory)
         except OSError as error:

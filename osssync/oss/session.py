@@ -106,13 +106,16 @@ class PooledResponse:
     def read(self, amt: int | None = None) -> bytes:
         """Up to ``amt`` bytes, fewer only at the end; everything without it; b"" at the end.
 
+        The body of an error is one piece.
+
         Raises:
             urllib3.exceptions.HTTPError: the connection broke, timed out, or ended early.
         """
         if self._body is None:
             return self._raw.read(amt, decode_content=False)
-        taken = self._body if amt is None else self._body[:amt]
-        self._body = self._body[len(taken) :]
+        # Whole, whatever ``amt`` says: oss2 would read 4096 bytes of an error, and lose the code
+        # of a document that is longer (a refused signature repeats all that was signed).
+        taken, self._body = self._body, b""
         return taken
 
     def __iter__(self) -> Iterator[bytes]:
@@ -140,7 +143,7 @@ class PooledResponse:
             body = b""
             self._raw.close()
         self._raw.release_conn()
-        return body
+        return body.decode("utf-8", "ignore").encode()  # oss2 raises on what is not UTF-8
 
 
 class PooledSession:

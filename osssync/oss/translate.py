@@ -60,7 +60,7 @@ _MESSAGE_CHARACTERS = 300
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9+/=_%-]{50,}")  # tokens are long; request ids, hosts are not
 
 _TRANSPORT = (HTTPError, HTTPException, OSError, requests.RequestException)
-_XML = (ET.ParseError, ExpatError)
+_UNREADABLE = (ET.ParseError, ExpatError, UnicodeDecodeError)
 
 
 def _nobody() -> str:
@@ -105,7 +105,7 @@ def translated(
     except oss2.exceptions.OssError as error:
         # "from None": the text of oss2's error holds the reply's body, secrets included.
         raise _from_sdk(error, subject, signed_with) from None
-    except _XML as error:
+    except _UNREADABLE as error:
         raise errors.IntegrityError(
             f"{subject}: the reply is not the XML it should be: {_redacted(error)}"
         ) from error
@@ -251,12 +251,11 @@ def _from_transport(error: BaseException, subject: str) -> errors.OsssyncError:
             )
         if isinstance(cause, LocationParseError):
             return errors.UsageError(f"{subject}: the host name is not valid; check --endpoint")
-    if any(isinstance(cause, (TimeoutError, HTTPTimeoutError)) for cause in causes):
+    said = (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror)
+    why = next(said, "")
+    if not why and any(isinstance(cause, (TimeoutError, HTTPTimeoutError)) for cause in causes):
         return errors.NetworkError(f"{subject}: timed out ({type(error).__name__})")
-    why = next(
-        (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror),
-        f"{type(error).__name__}: {_redacted(error)}",
-    )
+    why = why or f"{type(error).__name__}: {_redacted(error)}"
     return errors.NetworkError(f"{subject}: the connection failed: {why}")
 
 

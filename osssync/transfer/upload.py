@@ -4,7 +4,8 @@ small:  open, fstat ─▶ PUT, CRC on the way ─▶ compare with OSS's CRC, fs
 large:  START initiate ─▶ PART upload part, compare CRC … ─▶ FINISH fstat, complete, compare
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from osssync.checksums import crc64
@@ -13,6 +14,10 @@ from osssync.local.files import SourceFile
 from osssync.model import ByteRange, EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
 from osssync.transfer.steps import compare_crc64, parts_crc64, pinned_of
+
+
+def dont_wait(_seconds: float) -> None:
+    """For those to whom times do not matter."""
 
 
 class RangeBody:
@@ -42,6 +47,7 @@ class Upload:
     prefix: str
     follow_symlinks: bool = True
     headers: Mapping[str, str] = field(default_factory=dict)
+    wait: Callable[[float], object] = dont_wait
 
     def whole(self, task: Task) -> Outcome:
         """One PUT."""
@@ -50,6 +56,7 @@ class Upload:
             self.bucket.put(key, b"", headers=dict(self.headers), crc64=0)
             return Outcome(task)
         with self._open(task) as file:
+            self._outlive_second_of(file.mtime_ns)
             body = RangeBody(file, ByteRange(0, file.size))
             put = self.bucket.put(key, body, headers=dict(self.headers), crc64=None)
             if not file.unchanged():
@@ -85,6 +92,7 @@ class Upload:
     def finish(self, task: Task) -> Outcome:
         """Complete the upload and compare the whole object's CRC."""
         key = self.prefix + task.target
+        self._outlive_second_of(pinned_of(task).mtime_ns)
         self._open_pinned(task).close()
         crc = parts_crc64(task.receipts)
         parts = [(receipt.number, receipt.etag) for receipt in task.receipts]
@@ -107,6 +115,16 @@ class Upload:
 
     def close(self) -> None:
         """Nothing stays open between steps."""
+
+    def _outlive_second_of(self, mtime_ns: int) -> None:
+        """Let the second of the file's last edit pass, if it is this one.
+
+        LastModified has whole seconds. An object written in the second of an edit looks older
+        than the file, and the next sync would send it once more.
+        """
+        left_ns = (mtime_ns // 10**9 + 1) * 10**9 - time.time_ns()
+        if 0 < left_ns <= 10**9:
+            self.wait(left_ns / 1e9)
 
     def _completed_before(
         self, key: str, crc: int | None, task: Task, error: NotFoundError

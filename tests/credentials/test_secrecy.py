@@ -16,8 +16,8 @@ from tests.credentials.metadata_stub import SECRET, STS_TOKEN
 
 
 def run(code, **variables):
-    """Run code in a fresh interpreter from the repository root; stdout, stderr."""
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": ".", "PYTHONWARNINGS": "ignore"}
+    """Run code in a fresh interpreter guarded as the suite is; stdout, stderr."""
+    environ = {**os.environ, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True, text=True, timeout=60, check=True, env=environ | variables,

@@ -53,10 +53,10 @@ def signed_v4(headers=(), *, target="/key", key_id="AKID", scope=None, additiona
     return replace(unsigned, headers=(*given, ("Authorization", value)))
 
 
-def signed_v1(headers=(), *, key_id="AKID", date=None, target="/key"):
+def signed_v1(headers=(), *, key_id="AKID", date=None, target="/key", method="GET"):
     """A V1 header request, correctly signed whatever it says."""
     given = tuple(headers) or (("Date", date or moments.http_date(NOW_S)),)
-    unsigned = WireRequest("GET", target, given, "bucket", "key")
+    unsigned = WireRequest(method, target, given, "bucket", "key")
     merged = headers_by_name(given)
     text = signature_v1.string_to_sign(
         unsigned, merged, parameters(target), merged.get("x-oss-date") or merged.get("date", "")

@@ -81,6 +81,11 @@ class StubServer:
         left = list(answers)
         self.reply = lambda _seen: left.pop(0) if len(left) > 1 else left[0]
 
+    def wait_until_hung_up(self):
+        """Until every connection so far is closed on this side."""
+        for thread in self._threads[1:]:
+            thread.join(5)
+
     def close(self):
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -1,0 +1,441 @@
+"""Connections: reused, bounded, and never led astray by redirects, proxies or netrc."""
+
+import contextlib
+import datetime as dt
+import gzip
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from osssync.config import OssSettings
+from osssync.errors import (
+    AccessDeniedError,
+    NetworkError,
+    NotFoundError,
+    OssError,
+    OsssyncError,
+    ServerFaultError,
+    UsageError,
+)
+from osssync.oss.bucket import open_bucket
+from osssync.oss.endpoint import Endpoint
+from osssync.oss.session import PooledSession
+from osssync.oss.signing import ClockOffset
+from tests.oss.stub_server import CLOSE, STALL, Answer, FixedCredentials, StubServer, error_xml
+
+
+@contextlib.contextmanager
+def opened(url, *, pool_size=4, path_style=True, **settings):
+    """A bucket at ``url`` with its own session."""
+    oss_settings = OssSettings(**({"connect_timeout_s": 5.0, "read_timeout_s": 5.0} | settings))
+    session = PooledSession(oss_settings, pool_size)
+    endpoint = Endpoint(url, "cn-test", path_style=path_style)
+    try:
+        yield open_bucket(
+            "bucket", oss_settings, endpoint, FixedCredentials(), session, ClockOffset()
+        )
+    finally:
+        session.close()
+
+
+def read(bucket, key="k"):
+    received = bytearray()
+    bucket.get(key, received.extend)
+    return bytes(received)
+
+
+def test_a_hundred_requests_of_every_kind_use_one_connection(server, bucket):
+    """HEAD, GET, PUT, DELETE, errors of each: every body is drained."""
+    listing = b"<ListBucketResult><EncodingType>url</EncodingType></ListBucketResult>"
+
+    def reply(seen):
+        if "missing" in seen.target:
+            body = b"" if seen.method == "HEAD" else error_xml("NoSuchKey") + b" " * 9000
+            return Answer(404, {"x-oss-request-id": "R"}, body, length=None)
+        if "list-type" in seen.target:
+            return Answer(body=listing)
+        if seen.method == "HEAD":
+            return Answer(headers={"Content-Length": "5"})
+        return Answer(204) if seen.method == "DELETE" else Answer(body=b"12345")
+
+    server.reply = reply
+    for _ in range(13):
+        bucket.head("k")
+        read(bucket)
+        bucket.put("k", b"x" * 300_000, headers={}, crc64=None)
+        bucket.delete("k")
+        bucket.list_page("")
+        for call in (bucket.head, bucket.delete, lambda key: read(bucket, key)):
+            with pytest.raises(NotFoundError):
+                call("missing")
+
+    assert len(server.requests) == 13 * 8
+    assert server.connections == 1
+
+
+def test_no_more_connections_than_the_pool_has_places(server):
+    """Eight threads, two places: everybody is served, over two connections at most."""
+    server.answers(Answer(body=b"x"))
+
+    with opened(server.url, pool_size=2) as bucket, ThreadPoolExecutor(8) as threads:
+        bodies = list(threads.map(lambda _: read(bucket), range(80)))
+
+    assert bodies == [b"x"] * 80
+    assert server.connections <= 2
+
+
+def test_requests_say_who_sends_them_and_ask_for_no_compression(server, bucket):
+    """User-Agent of osssync; identity; small packets are not held back."""
+    from osssync.version import __version__
+
+    read(bucket)
+
+    sent = server.requests[0].headers
+    assert sent["user-agent"].startswith(f"osssync/{__version__} (")
+    assert sent["accept-encoding"] == "identity"
+
+
+def test_sockets_do_not_wait_to_fill_packets(server, bucket, session):
+    """TCP_NODELAY is on."""
+    read(bucket)
+
+    (pool,) = session._pools.values()
+    connection = pool.pool.get()
+    no_delay = connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    pool.pool.put(connection)
+    assert no_delay != 0
+
+
+def test_stored_compression_is_left_alone(server, bucket):
+    """An object with Content-Encoding: gzip arrives as it is stored."""
+    stored = gzip.compress(b"text")
+    server.answers(Answer(headers={"Content-Encoding": "gzip"}, body=stored))
+
+    assert read(bucket) == stored
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirects_are_errors(server, bucket, status):
+    """The token is not sent to whoever a reply names; the message names the host."""
+    elsewhere = StubServer()
+    try:
+        server.answers(Answer(status, {"Location": elsewhere.url + "/bucket/k"}))
+
+        with pytest.raises(OssError, match=r"redirected to 127\.0\.0\.1") as caught:
+            bucket.put("k", b"x", headers={}, crc64=None)
+
+        assert elsewhere.requests == []
+        assert (caught.value.status, caught.value.retryable) == (status, False)
+    finally:
+        elsewhere.close()
+
+
+def test_netrc_does_not_replace_the_signature(server, bucket, tmp_path, monkeypatch):
+    """A "default" entry is for other tools."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    read(bucket)
+
+    assert server.requests[0].headers["authorization"].startswith("OSS4-HMAC-SHA256 ")
+
+
+def test_proxies_of_the_environment_are_ignored(server, bucket, monkeypatch):
+    """Unless asked for."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+
+    read(bucket)
+
+    assert len(server.requests) == 1
+
+
+def test_proxies_of_the_environment_are_used_when_asked_for(server, monkeypatch):
+    """The proxy is told the whole address, and its password is for it alone."""
+    address = server.url.removeprefix("http://")
+    monkeypatch.setenv("http_proxy", f"http://user:password@{address}")
+
+    with opened("http://oss.example.com", path_style=False, use_env_proxies=True) as bucket:
+        bucket.delete("a/../b")
+
+    (sent,) = server.requests
+    assert sent.target == "http://bucket.oss.example.com/a%2F..%2Fb"
+    assert sent.headers["host"] == "bucket.oss.example.com"
+    assert sent.headers["proxy-authorization"].startswith("Basic ")
+
+
+def test_no_proxy_is_respected_where_proxies_are(server, monkeypatch):
+    """Hosts that the environment excepts are reached directly."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    with opened(server.url, use_env_proxies=True) as bucket:
+        read(bucket)
+
+    assert len(server.requests) == 1
+
+
+def test_a_proxy_that_cannot_be_is_a_usage_error_without_its_password(server, monkeypatch):
+    """socks:// is not spoken here."""
+    monkeypatch.setenv("http_proxy", "socks5://user:password@127.0.0.1:1080")
+
+    with opened(server.url, use_env_proxies=True) as bucket:
+        with pytest.raises(UsageError, match="proxy") as caught:
+            read(bucket)
+
+    assert "password" not in str(caught.value)
+
+
+def test_a_connection_closed_while_idle_is_replaced(server, bucket):
+    """The server hung up after an answer: the next request notices before it is sent."""
+    server.answers(Answer(body=b"1", hang_up=True))
+
+    first = read(bucket)
+    server.wait_until_hung_up()
+    second = read(bucket)
+
+    assert (first, second, server.connections) == (b"1", b"1", 2)
+
+
+def test_a_connection_closed_under_a_request_is_a_network_error(server, bucket):
+    """The race that a keep-alive connection cannot avoid; repeated one floor higher."""
+    server.answers(Answer(body=b"1"), CLOSE, Answer(body=b"2"))
+    read(bucket)
+
+    with pytest.raises(NetworkError, match="get oss://bucket/k"):
+        read(bucket)
+
+    assert read(bucket) == b"2"
+
+
+def test_a_server_that_says_nothing_times_out(server):
+    """Without a byte for the read timeout."""
+    server.answers(STALL)
+
+    with opened(server.url, read_timeout_s=0.1) as bucket:
+        with pytest.raises(NetworkError, match="timed out"):
+            read(bucket)
+
+
+def test_a_body_that_stops_times_out(server):
+    """Inside the loop that reads it, not only before."""
+    server.answers(Answer(body=b"half", length=8))
+
+    with opened(server.url, read_timeout_s=0.1) as bucket:
+        with pytest.raises(NetworkError, match="timed out"):
+            read(bucket)
+
+
+@contextlib.contextmanager
+def raw_server(serve):
+    """A listener whose one connection is given to ``serve``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run():
+            connection, _ = listener.accept()
+            with connection:
+                serve(connection)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            thread.join(10)
+
+
+def test_a_slow_receiver_is_not_a_slow_connect():
+    """While a body is sent the read timeout counts, not the shorter one for connecting."""
+
+    def serve(connection):
+        time.sleep(0.4)
+        left = 8 << 20
+        while left > 0 and (chunk := connection.recv(1 << 20)):
+            left -= len(chunk)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with raw_server(serve) as url, opened(url, connect_timeout_s=0.1) as bucket:
+        result = bucket.put("k", b"x" * (8 << 20), headers={}, crc64=None)
+
+    assert result.crc64 is None
+
+
+def test_a_receiver_that_stops_times_out():
+    """No byte taken for the read timeout."""
+    done = threading.Event()
+
+    with raw_server(lambda _: done.wait(5)) as url, opened(url, read_timeout_s=0.2) as bucket:
+        with pytest.raises(NetworkError, match="timed out"):
+            bucket.put("k", b"x" * (32 << 20), headers={}, crc64=None)
+        done.set()
+
+
+def test_a_refusal_before_the_body_is_read_is_heard():
+    """The reply counts, not the broken pipe behind it."""
+    body = error_xml("AccessDenied")
+
+    def serve(connection):
+        connection.recv(1000)
+        head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 20):
+            pass
+
+    with raw_server(serve) as url, opened(url) as bucket, pytest.raises(AccessDeniedError):
+        bucket.put("k", b"x" * (4 << 20), headers={}, crc64=None)
+
+
+def test_nobody_listening_is_a_network_error():
+    """Connection refused, in words."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    with opened(url) as bucket, pytest.raises(NetworkError, match="refused"):
+        read(bucket)
+
+
+def test_a_name_that_does_not_resolve_says_what_to_check(monkeypatch):
+    """Retryable, for DNS has bad moments, and with a hint."""
+
+    def fail(*_args, **_options):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+
+    with opened("http://oss.example.com") as bucket:
+        with pytest.raises(NetworkError, match="cannot be resolved; check --endpoint"):
+            read(bucket)
+
+
+def test_a_garbled_reply_is_a_network_error():
+    """Not HTTP."""
+    with raw_server(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH\r\n")) as url:
+        with opened(url) as bucket, pytest.raises(NetworkError):
+            read(bucket)
+
+
+def test_a_huge_error_page_costs_one_connection_and_no_more(server, bucket):
+    """A proxy's page of megabytes is not read to its end."""
+    server.answers(Answer(502, body=b"<html>" * 500_000), Answer(body=b"ok"))
+
+    with pytest.raises(ServerFaultError):
+        read(bucket)
+
+    assert read(bucket) == b"ok"
+
+
+def test_a_broken_error_page_does_not_hide_its_status(server, bucket):
+    """The connection breaks inside the body of a 503."""
+    server.answers(Answer(503, body=b"<Err", length=100, hang_up=True))
+
+    with pytest.raises(OssError) as caught:
+        read(bucket)
+
+    assert caught.value.status == 503
+
+
+def test_an_iterator_is_sent_in_chunks(server, bucket):
+    """A body of unknown length."""
+    bucket.put("k", iter([b"ab", b"", b"c"]), headers={}, crc64=None)
+
+    assert (server.requests[0].body, server.requests[0].chunked) == (b"abc", True)
+
+
+def test_a_token_that_would_break_its_line_is_refused_unseen(settings, server, session):
+    """The message names the header, never the value."""
+    provider = FixedCredentials(token="secret\r\nx-evil: 1")
+    endpoint = Endpoint(server.url, "cn-test", path_style=True)
+    bucket = open_bucket("bucket", settings, endpoint, provider, session, ClockOffset())
+
+    with pytest.raises(UsageError, match="x-oss-security-token") as caught:
+        read(bucket)
+
+    assert "secret" not in str(caught.value)
+    assert server.requests == []
+
+
+def certificate(host):
+    """A self-signed certificate and its key, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "osssync test")])
+    now = dt.datetime.now(dt.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return signed.public_bytes(pem), private
+
+
+@contextlib.contextmanager
+def tls_server(tmp_path, host):
+    """A TLS server at 127.0.0.1 with a certificate for ``host``; yields its port and CA file."""
+    public, private = certificate(host)
+    ca_file, chain = tmp_path / "ca.pem", tmp_path / "chain.pem"
+    ca_file.write_bytes(public)
+    chain.write_bytes(public + private)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(chain)
+
+    def serve(connection):
+        with contextlib.suppress(OSError):
+            with context.wrap_socket(connection, server_side=True) as secure:
+                secure.recv(10_000)
+                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with raw_server(serve) as url:
+        yield url.replace("http:", "https:"), str(ca_file)
+
+
+def test_a_private_ca_is_trusted_when_given(tmp_path):
+    """TLS with the settings' ca_file."""
+    with tls_server(tmp_path, "127.0.0.1") as (url, ca_file):
+        with opened(url, ca_file=ca_file) as bucket:
+            assert read(bucket) == b"ok"
+
+
+@pytest.mark.parametrize(("host", "with_ca"), [("127.0.0.1", False), ("127.0.0.2", True)])
+def test_certificates_are_verified(tmp_path, host, with_ca):
+    """An unknown CA, and another host's certificate: no repeat helps, and the message says so."""
+    with (
+        tls_server(tmp_path, host) as (url, ca_file),
+        opened(url, ca_file=ca_file if with_ca else "") as bucket,
+        pytest.raises(OsssyncError, match="certificate is not trusted") as caught,
+    ):
+        read(bucket)
+
+    assert not caught.value.retryable
+
+
+def test_a_ca_file_that_cannot_be_read_is_a_usage_error(tmp_path):
+    """Before anything is sent."""
+    with (
+        opened("https://127.0.0.1:1", ca_file=str(tmp_path / "none.pem")) as bucket,
+        pytest.raises(UsageError, match="CA file"),
+    ):
+        read(bucket)
