@@ -1,4 +1,4 @@
-"""The frozen settings of a job, every default and every validation; reading no clock and no network.
+"""The frozen settings of a job: every default, every validation. No clock, no network.
 
 Flags, job files and the environment all end here. Every class is picklable and holds no secret, so
 a ``Job`` may travel to other processes and nodes.

@@ -13,6 +13,7 @@ class EntryKind(Enum):
 
     FILE = "file"
     DIRECTORY = "directory"  # a local directory, or an empty object whose key ends with "/"
+    LINK = "link"  # a symbolic link that is not followed
     UNUSABLE = "unusable"  # seen but not transferable; Entry.note says why
 
 

@@ -170,9 +170,9 @@ def pytest_sessionfinish(session, exitstatus):
     factory = getattr(session.config, "_tmp_path_factory", None)
     if factory is not None:
         for path in factory.getbasetemp().rglob("*"):
-            if path.is_file() and not path.is_symlink() and path.stat().st_size < 1 << 26:
-                if leaks_in(path.read_bytes(), _issued):
-                    found.append(str(path))
+            readable = path.is_file() and not path.is_symlink() and path.stat().st_size < 1 << 26
+            if readable and leaks_in(path.read_bytes(), _issued):
+                found.append(str(path))
     if found:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         reporter.write_line(f"SECRETS LEAKED in: {found}", red=True)

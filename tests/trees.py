@@ -30,7 +30,9 @@ def make_tree(root: Path, sizes: dict[str, int], seed: int = 7) -> None:
     for name, size in sizes.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(source.randbytes(size))
+        with path.open("wb") as file:
+            for start in range(0, size, 1 << 20):
+                file.write(source.randbytes(min(1 << 20, size - start)))
 
 
 def tree_bytes(root: Path) -> dict[str, bytes]:

@@ -169,6 +169,8 @@ def _make(settings: "Settings") -> "Emulator":
         raise UsageError(f"--policy {settings.policy}: {error}") from error
     except FaultRuleError as error:
         raise UsageError(f"--faults {settings.faults}: {error}") from error
+    except OSError as error:  # of --root or --request-log
+        raise UsageError(f"the emulator cannot start: {error}") from error
 
 
 async def _serve(emulator: "Emulator") -> None:

@@ -218,7 +218,7 @@ class TransferFlags:
 
 @dataclass(frozen=True, slots=True)
 class FilterFlags:
-    """Which objects a command looks at. Rules are tried in order; the first that matches decides."""
+    """Which objects a command looks at. Of the rules, the first that matches decides."""
 
     include: Annotated[list[str], typer.Option(metavar="PATTERN", help="Include.")] = field(
         default_factory=list

@@ -40,7 +40,9 @@ def ls(
         if not url:
             for bucket in list_buckets(open_one):
                 if as_json:
-                    say_json(bucket=bucket.name, region=bucket.region, created=_iso(bucket.created_ns))
+                    say_json(
+                        bucket=bucket.name, region=bucket.region, created=_iso(bucket.created_ns)
+                    )
                 else:
                     say(f"{_iso(bucket.created_ns)}  {bucket.region}  oss://{bucket.name}")
             return

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from osssync.config import Job, LocalAddress
+from osssync.config import Address, Job, LocalAddress, expand
 from osssync.keys import display
 from osssync.model import Action, ActionKind, Direction, Entry, EntryKind, Outcome
 from osssync.progress import ProgressBar
@@ -55,6 +55,7 @@ class Printer:
         self._verb = _VERBS[job.direction]
         self._source = _root(str(job.source), recursive=job.recursive)
         self._destination = _root(str(job.destination), recursive=job.recursive)
+        self._into_folder = _is_folder(job.destination)
         self._is_local_source = isinstance(job.source, LocalAddress)
 
     def decided(self, action: Action) -> None:
@@ -147,7 +148,9 @@ class Printer:
 
     def _name(self, entry: Entry) -> tuple[str, str]:
         if not self._job.recursive:
-            return self._source, self._destination
+            name = entry.key.rpartition("/")[2]
+            into = self._destination if self._destination.endswith("/") else self._destination + "/"
+            return self._source, into + name if self._into_folder else self._destination
         directory = "/" if entry.kind is EntryKind.DIRECTORY and self._is_local_source else ""
         return self._source + entry.key + directory, self._destination + entry.key
 
@@ -208,6 +211,13 @@ def log_to_stderr(verbose: int) -> None:
     log = logging.getLogger("osssync")
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)
+
+
+def _is_folder(address: Address) -> bool:
+    """Whether a single source keeps its own name there."""
+    if isinstance(address, LocalAddress):
+        return address.is_folder or expand(address).is_dir()
+    return not address.key or address.key.endswith("/")
 
 
 def _as_json(fields: dict[str, Any]) -> str:

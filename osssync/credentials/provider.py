@@ -215,9 +215,9 @@ class RefreshingCredentialsProvider:
             held = self._held
             if held is not None and self._age_s(held) < held.refresh_after_s:
                 return  # somebody finished between our look and our turn
-            failure = self._fetch_once()
-        if failure is not None:
-            _log.warning("credentials are still valid, but a refresh failed: %s", failure.message)
+            found = self._fetch_once()
+        if isinstance(found, _Failure):
+            _log.warning("credentials are still valid, but a refresh failed: %s", found.message)
 
     def _await_fetch(self) -> _Held:
         """Fetch, or wait for the caller who does and share what he gets, be it an error."""
@@ -228,30 +228,33 @@ class RefreshingCredentialsProvider:
                     f"waited {self._pace.wait_s:g} s for another thread to fetch credentials "
                     "and gave up: the source of credentials hangs"
                 )
-            failure = self._failure if self._failure is not known else None
-            if self._valid() is None and failure is None:
-                failure = self._failure if self._is_backing_off() else self._fetch_once()
             held = self._valid()
-        if held is not None:
-            return held
+            if held is not None:
+                return held
+            failure = self._failure
+            if failure is None or (failure is known and not self._is_backing_off()):
+                found = self._fetch_once()
+                if isinstance(found, _Held):
+                    return found  # ours to use once, even if another caller has it refused by now
+                failure = found
         raise CredentialsError(self._explain(failure))
 
-    def _fetch_once(self) -> _Failure | None:
+    def _fetch_once(self) -> _Held | _Failure:
         """Ask the source and publish its answer, or remember its failure. Inside ``_flight``."""
         self._fetches += 1
         try:
-            self._publish(self._fetch())
+            fresh = self._publish(self._fetch())
         except CredentialsError as error:
-            held = self._valid()
-            in_a_row = self._failure.in_a_row + 1 if self._failure else 1
+            held, before = self._valid(), self._failure
+            in_a_row = before.in_a_row + 1 if before else 1
             left_s = held.life_s - self._age_s(held) if held else 0.0
             delay_s = self._pace.retry_after_s(in_a_row, left_s, self._jitter())
-            self._failure = _Failure(str(error), in_a_row, self._monotonic() + delay_s)
-            return self._failure
+            failure = self._failure = _Failure(str(error), in_a_row, self._monotonic() + delay_s)
+            return failure
         self._failure = None
-        return None
+        return fresh
 
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _publish(self, snapshot: Snapshot) -> _Held:
         from oss2.credentials import Credentials
 
         now_s = self._clock()
@@ -265,7 +268,7 @@ class RefreshingCredentialsProvider:
                 previous.snapshot.access_key_id == snapshot.access_key_id
             )
             pace = self._pace.look_again_after_s if repeated else self._pace.refresh_after_s
-            self._held = _Held(
+            fresh = self._held = _Held(
                 snapshot=snapshot,
                 credentials=credentials,
                 taken_at_s=now_s,
@@ -276,9 +279,10 @@ class RefreshingCredentialsProvider:
             self._rotations += previous is not None and not repeated
         _log.debug("credentials %s of %s, valid until %s",
                    snapshot.masked_id, snapshot.identity, when(snapshot.expires_at_s))  # fmt: skip
+        return fresh
 
-    def _explain(self, failure: _Failure | None) -> str:
-        why = failure.message if failure else "the ones just fetched are no longer valid"
+    def _explain(self, failure: _Failure) -> str:
+        why = failure.message
         held = self._held
         if held is None:
             return why

@@ -49,6 +49,14 @@ class Identity:
             return True
         return self.policy.allows(action, resource, context)
 
+    def forbids(
+        self, action: str, resource: str, context: Mapping[str, str] = EMPTY_CONTEXT
+    ) -> bool:
+        """Whether the identity's own policy denies it explicitly, which no ACL can undo."""
+        if self.is_owner or self.policy is None:
+            return False
+        return self.policy.verdict(action, resource, context) is False
+
 
 ANONYMOUS = Identity("", "anonymous", is_anonymous=True)
 

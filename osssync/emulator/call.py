@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from osssync.emulator.authority import Identity
+from osssync.emulator.authority import Authority, Identity
 from osssync.emulator.blobs import Content
 from osssync.emulator.body import BodyReader
 from osssync.emulator.errors import OssFault
@@ -21,6 +21,7 @@ class World:
 
     objects: Objects
     settings: Settings
+    authority: Authority
     executor: Executor  # for hashing and writing large bodies
 
 

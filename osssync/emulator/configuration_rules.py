@@ -150,6 +150,9 @@ def website(root: Element) -> None:
 def referer(root: Element) -> None:
     """A list, and whether requests without a Referer pass."""
     one_of(root, "AllowEmptyReferer", _BOOLEANS)
+    for name, default in (("AllowTruncateQueryString", "true"), ("TruncatePath", "false")):
+        if root.find(name) is None:
+            _set(root, name, default)
     if root.find("RefererList") is None:
         root.append(Element("RefererList"))
 

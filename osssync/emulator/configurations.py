@@ -66,7 +66,9 @@ CONFIGURATIONS = (
         "cors",
         "BucketCors",
         "CORSConfiguration",
-        Missing("NoSuchCORSConfiguration", "The CORS Configuration does not exist.", "0034-00000001"),
+        Missing(
+            "NoSuchCORSConfiguration", "The CORS Configuration does not exist.", "0034-00000001"
+        ),
         rules.cors,
     ),
     Configuration(
@@ -89,7 +91,11 @@ CONFIGURATIONS = (
     ),
     Configuration("logging", "BucketLogging", "BucketLoggingStatus", tree("BucketLoggingStatus")),
     Configuration(
-        "referer", "BucketReferer", "RefererConfiguration", _NO_REFERER, rules.referer,
+        "referer",
+        "BucketReferer",
+        "RefererConfiguration",
+        _NO_REFERER,
+        rules.referer,
         deletable=False,
     ),
     Configuration(
@@ -103,7 +109,9 @@ CONFIGURATIONS = (
         ),
         rules.encryption,
     ),
-    Configuration("tagging", "BucketTags", "Tagging", tree("Tagging", tree("TagSet")), rules.tagging),
+    Configuration(
+        "tagging", "BucketTags", "Tagging", tree("Tagging", tree("TagSet")), rules.tagging
+    ),
     Configuration(
         "requestPayment",
         "BucketRequestPayment",
@@ -245,9 +253,7 @@ def _check_target(call: Call, one: Configuration, root: Element) -> None:
     if one.resource == "logging" and target and target not in call.objects.buckets:
         text = "The target bucket for logging does not exist"
         extra = {"TargetBucket": target}
-        raise OssFault(
-            400, "InvalidTargetBucketForLogging", text, ec="0039-00000001", extra=extra
-        )
+        raise OssFault(400, "InvalidTargetBucketForLogging", text, ec="0039-00000001", extra=extra)
 
 
 def getter(one: Configuration) -> Run:

@@ -11,7 +11,9 @@ from osssync.emulator.call import Call, Reply, xml_reply
 from osssync.emulator.errors import OssFault
 from osssync.emulator.listing import encoder, encoding_element
 from osssync.emulator.objects import NULL_VERSION, Bucket
+from osssync.emulator.permissions import authorize
 from osssync.emulator.records import Version
+from osssync.emulator.worm import check_mutable
 from osssync.emulator.writing import content_md5
 from osssync.emulator.xml import document, leaf, malformed, parse, text_of, tree
 
@@ -32,11 +34,13 @@ def _delete(call: Call, bucket: Bucket, key: str, version_id: str) -> _Deleted:
     """Delete one key or version; deleting what is not there succeeds."""
     objects = call.objects
     if version_id:
+        check_mutable(bucket, bucket.find(key, version_id), call.now_s)
         gone = objects.remove(bucket, key, version_id)
         if gone is not None and gone.is_marker:
             return _Deleted(version_id, marker=True, marker_version_id=version_id)
         return _Deleted(version_id)
     if not bucket.versioning:
+        check_mutable(bucket, bucket.current(key), call.now_s)
         objects.remove(bucket, key, NULL_VERSION)
         return _Deleted()
     marker = Version(key, NULL_VERSION, call.now_s, is_marker=True)
@@ -70,6 +74,9 @@ async def delete_multiple_objects(call: Call) -> Reply:
         if not 1 <= len(key.encode("utf-8", "surrogateescape")) <= MAX_KEY_BYTES:
             text = "The specified object is not valid."
             raise OssFault(400, "InvalidObjectName", text, ec="0016-00000005")
+    for key, version_id in wanted:
+        action = "oss:DeleteObjectVersion" if version_id else "oss:DeleteObject"
+        authorize(call, action, bucket, key)
     quiet = text_of(root, "Quiet").strip().lower() == "true"
     shown: list[str] = []
     with call.objects.lock:

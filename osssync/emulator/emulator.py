@@ -112,7 +112,7 @@ class Emulator:
 
     async def _start_oss(self) -> None:
         settings = self.settings
-        world = World(self.objects, settings, self._executor)
+        world = World(self.objects, settings, self.authority, self._executor)
         server = OssServer(world, self.authority, self.faults, self._log, self.clock)
         self._oss_connections = web.Server(
             server.answer,

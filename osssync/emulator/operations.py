@@ -3,20 +3,30 @@
 Source: help.aliyun.com, "List of operations by function", RAM actions of each (read 2026-11).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from osssync.emulator import (
     buckets,
+    configurations,
     copying,
+    cors,
     deleting,
     listing,
+    live,
     multipart,
+    named_settings,
+    object_settings,
+    post_form,
     reading,
     symlinks,
+    upload_listing,
+    versions,
+    worm,
     writing,
 )
-from osssync.emulator.call import Call, Reply
+from osssync.emulator.call import Call, Reply, not_implemented
+from osssync.emulator.configurations import CONFIGURATIONS, Run
 from osssync.emulator.errors import OssFault
 
 SERVICE, BUCKET, OBJECT = "service", "bucket", "object"
@@ -24,77 +34,179 @@ SERVICE, BUCKET, OBJECT = "service", "bucket", "object"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: OSS's name, the RAM action it needs, and what does it."""
+    """One operation: OSS's name, what does it, and the RAM action it needs.
+
+    ``needs_bucket``: it fails without the bucket. ``authorizes``: it asks for permission by
+    itself: key by key, after reading who signed a form, or never.
+    """
 
     name: str
+    run: Run
     action: str
-    run: Callable[[Call], Awaitable[Reply]]
     needs_bucket: bool = True
+    authorizes: bool = False
 
 
-def _operation(name: str, run: Callable[[Call], Awaitable[Reply]], action: str = "") -> Operation:
-    return Operation(name, f"oss:{action or name}", run)
+async def _refuse(call: Call) -> Reply:
+    """Say honestly that this is not part of the emulator."""
+    raise not_implemented(f"The emulator does not do {call.method} ?{'&'.join(call.query)}.")
 
 
-Table = dict[tuple[str, str], dict[str, Operation]]
+def _op(name: str, run: Run, action: str = "") -> Operation:
+    """An operation whose RAM action is its name unless another one is given."""
+    return Operation(name, run, f"oss:{action or name}")
 
-# The sub-resource "" is the operation without any. Where a request has several, the one that
-# stands first wins.
-_TABLE: Table = {
-    ("GET", SERVICE): {
-        "regions": Operation("DescribeRegions", "oss:DescribeRegions", buckets.describe_regions,
-                             needs_bucket=False),
-        "": Operation("ListBuckets", "oss:ListBuckets", buckets.list_buckets, needs_bucket=False),
-    },
-    ("PUT", BUCKET): {
-        "acl": _operation("PutBucketAcl", buckets.put_bucket_acl),
-        "": Operation("PutBucket", "oss:PutBucket", buckets.put_bucket, needs_bucket=False),
-    },
-    ("GET", BUCKET): {
-        "acl": _operation("GetBucketAcl", buckets.get_bucket_acl),
-        "location": _operation("GetBucketLocation", buckets.get_bucket_location),
-        "bucketInfo": _operation("GetBucketInfo", buckets.get_bucket_info),
-        "stat": _operation("GetBucketStat", buckets.get_bucket_stat),
-        "": _operation("ListObjects", listing.list_objects),
-    },
-    ("DELETE", BUCKET): {"": _operation("DeleteBucket", buckets.delete_bucket)},
-    ("POST", BUCKET): {
-        "delete": _operation(
-            "DeleteMultipleObjects", deleting.delete_multiple_objects, "DeleteObject"
-        ),
-    },
-    ("GET", OBJECT): {
-        "symlink": _operation("GetSymlink", symlinks.get_symlink, "GetObject"),
-        "objectMeta": _operation("GetObjectMeta", reading.get_object_meta, "GetObject"),
-        "": _operation("GetObject", reading.get_object),
-    },
-    ("HEAD", OBJECT): {
-        "objectMeta": _operation("GetObjectMeta", reading.get_object_meta, "GetObject"),
-        "": _operation("HeadObject", reading.head_object, "GetObject"),
-    },
-    ("PUT", OBJECT): {
-        "symlink": _operation("PutSymlink", symlinks.put_symlink, "PutObject"),
-        "uploadId": _operation("UploadPart", multipart.upload_part, "PutObject"),
-        "": _operation("PutObject", writing.put_object),
-    },
-    ("POST", OBJECT): {
-        "append": _operation("AppendObject", writing.append_object, "PutObject"),
-        "uploads": _operation("InitiateMultipartUpload", multipart.initiate, "PutObject"),
-        "uploadId": _operation("CompleteMultipartUpload", multipart.complete, "PutObject"),
-    },
-    ("DELETE", OBJECT): {
-        "uploadId": _operation("AbortMultipartUpload", multipart.abort),
-        "": _operation("DeleteObject", deleting.delete_object),
-    },
-}  # fmt: skip
 
-_LIST_V2 = _operation("ListObjectsV2", listing.list_objects_v2, "ListObjects")
-_COPY = _operation("CopyObject", copying.copy_object, "PutObject")
-_COPY_PART = _operation("UploadPartCopy", copying.upload_part_copy, "PutObject")
-_ORDER = {
-    name: number
-    for number, name in enumerate(dict.fromkeys(n for row in _TABLE.values() for n in row))
+Row = dict[str, Operation]  # sub-resource → operation; "" is the request without any
+
+_SERVICE_GET: Row = {
+    "regions": Operation(
+        "DescribeRegions", buckets.describe_regions, "oss:DescribeRegions", needs_bucket=False
+    ),
+    "qosInfo": Operation(
+        "GetUserQosInfo", configurations.get_user_qos, "oss:GetUserQosInfo", needs_bucket=False
+    ),
+    "": Operation("ListBuckets", buckets.list_buckets, "oss:ListBuckets", needs_bucket=False),
 }
+_BUCKET_PUT: Row = {
+    "acl": _op("PutBucketAcl", buckets.put_bucket_acl),
+    "policy": _op("PutBucketPolicy", configurations.put_policy),
+    "versioning": _op("PutBucketVersioning", configurations.put_versioning),
+    "style": _op("PutStyle", named_settings.put_style),
+    "inventory": _op("PutBucketInventory", named_settings.put_inventory),
+    "": Operation("PutBucket", buckets.put_bucket, "oss:PutBucket", needs_bucket=False),
+}
+_BUCKET_GET: Row = {
+    "acl": _op("GetBucketAcl", buckets.get_bucket_acl),
+    "location": _op("GetBucketLocation", buckets.get_bucket_location),
+    "bucketInfo": _op("GetBucketInfo", buckets.get_bucket_info),
+    "stat": _op("GetBucketStat", buckets.get_bucket_stat),
+    "versions": _op("ListObjectVersions", versions.list_object_versions),
+    "uploads": _op("ListMultipartUploads", upload_listing.list_uploads),
+    "policy": _op("GetBucketPolicy", configurations.get_policy),
+    "policyStatus": _op("GetBucketPolicyStatus", configurations.get_policy_status),
+    "versioning": _op("GetBucketVersioning", configurations.get_versioning),
+    "worm": _op("GetBucketWorm", worm.get),
+    "live": _op("ListLiveChannel", live.list_channels),
+    "style": _op("GetStyle", named_settings.get_style),
+    "inventory": _op("GetBucketInventory", named_settings.get_inventory),
+    "cname": _op("ListCname", named_settings.get_cname),
+    "replication": _op("GetBucketReplication", named_settings.get_replication),
+    "replicationLocation": _op(
+        "GetBucketReplicationLocation", named_settings.get_replication_location
+    ),
+    "replicationProgress": _op(
+        "GetBucketReplicationProgress", named_settings.get_replication_progress
+    ),
+    "": _op("ListObjects", listing.list_objects),
+}
+_BUCKET_DELETE: Row = {
+    "policy": _op("DeleteBucketPolicy", configurations.delete_policy),
+    "tagging": _op("DeleteBucketTags", configurations.delete_tags),
+    "worm": _op("AbortBucketWorm", worm.abort),
+    "style": _op("DeleteStyle", named_settings.delete_style),
+    "inventory": _op("DeleteBucketInventory", named_settings.delete_inventory),
+    "": _op("DeleteBucket", buckets.delete_bucket),
+}
+_BUCKET_POST: Row = {
+    "delete": Operation(
+        "DeleteMultipleObjects",
+        deleting.delete_multiple_objects,
+        "oss:DeleteObject",
+        authorizes=True,
+    ),
+    "worm": _op("InitiateBucketWorm", worm.initiate),
+    "wormExtend": _op("ExtendBucketWorm", worm.extend),
+    "wormId": _op("CompleteBucketWorm", worm.complete),
+    "cname": _op("PutCname", named_settings.post_cname),
+    "replication": _op("PutBucketReplication", named_settings.post_replication),
+    "": Operation("PostObject", post_form.post_object, "oss:PutObject", authorizes=True),
+}
+_OBJECT_GET: Row = {
+    "uploadId": _op("ListParts", upload_listing.list_parts),
+    "acl": _op("GetObjectAcl", object_settings.get_object_acl),
+    "tagging": _op("GetObjectTagging", object_settings.get_object_tagging),
+    "symlink": _op("GetSymlink", symlinks.get_symlink, "GetObject"),
+    "objectMeta": _op("GetObjectMeta", reading.get_object_meta, "GetObject"),
+    "live": _op("GetLiveChannelInfo", live.get_channel, "GetLiveChannel"),
+    "vod": _op("GetVodPlaylist", live.no_recording),
+    "": _op("GetObject", reading.get_object),
+}
+_OBJECT_PUT: Row = {
+    "acl": _op("PutObjectAcl", object_settings.put_object_acl),
+    "tagging": _op("PutObjectTagging", object_settings.put_object_tagging),
+    "symlink": _op("PutSymlink", symlinks.put_symlink, "PutObject"),
+    "uploadId": _op("UploadPart", multipart.upload_part, "PutObject"),
+    "live": _op("PutLiveChannel", live.put_channel),
+    "": _op("PutObject", writing.put_object),
+}
+_OBJECT_POST: Row = {
+    "append": _op("AppendObject", writing.append_object, "PutObject"),
+    "uploads": _op("InitiateMultipartUpload", multipart.initiate, "PutObject"),
+    "uploadId": _op("CompleteMultipartUpload", multipart.complete, "PutObject"),
+    "restore": _op("RestoreObject", object_settings.restore_object),
+    "vod": _op("PostVodPlaylist", live.no_recording),
+    "x-oss-process": _op("ProcessObject", _refuse, "GetObject"),
+    "x-oss-async-process": _op("AsyncProcessObject", _refuse, "GetObject"),
+}
+_OBJECT_DELETE: Row = {
+    "uploadId": _op("AbortMultipartUpload", multipart.abort),
+    "tagging": _op("DeleteObjectTagging", object_settings.delete_object_tagging),
+    "live": _op("DeleteLiveChannel", live.delete_channel),
+    "": _op("DeleteObject", deleting.delete_object),
+}
+_HEAD: Row = {
+    "objectMeta": _op("GetObjectMeta", reading.get_object_meta, "GetObject"),
+    "": _op("HeadObject", reading.head_object, "GetObject"),
+}
+_PREFLIGHT: Row = {"": Operation("OptionObject", cors.preflight, "", authorizes=True)}
+
+_TABLE: dict[tuple[str, str], Row] = {
+    ("GET", SERVICE): _SERVICE_GET,
+    ("PUT", BUCKET): _BUCKET_PUT,
+    ("GET", BUCKET): _BUCKET_GET,
+    ("DELETE", BUCKET): _BUCKET_DELETE,
+    ("POST", BUCKET): _BUCKET_POST,
+    ("OPTIONS", BUCKET): _PREFLIGHT,
+    ("GET", OBJECT): _OBJECT_GET,
+    ("HEAD", OBJECT): _HEAD,
+    ("PUT", OBJECT): _OBJECT_PUT,
+    ("POST", OBJECT): _OBJECT_POST,
+    ("DELETE", OBJECT): _OBJECT_DELETE,
+    ("OPTIONS", OBJECT): _PREFLIGHT,
+}
+for _one in CONFIGURATIONS:
+    _BUCKET_PUT.setdefault(_one.resource, _op(f"Put{_one.noun}", configurations.putter(_one)))
+    _BUCKET_GET.setdefault(_one.resource, _op(f"Get{_one.noun}", configurations.getter(_one)))
+    if _one.deletable:
+        _BUCKET_DELETE.setdefault(
+            _one.resource, _op(f"Delete{_one.noun}", configurations.deleter(_one))
+        )
+
+# Known to OSS and not to the emulator: without these names such a request would pass for the
+# plain one, and a PUT of a data-accelerator's settings would create a bucket.
+_REFUSED = (
+    "accessPoint",
+    "accessPointPolicy",
+    "accessPointConfigForObjectProcess",
+    "asyncFetch",
+    "dataAccelerator",
+    "dataProcessPipelineConfiguration",
+    "metaQuery",
+    "redundancyTransition",
+    "requesterQosInfo",
+    "resourcePool",
+    "resourcePoolInfo",
+    "rtc",
+)
+for (_method, _level), _row in _TABLE.items():
+    for _name in _REFUSED if _method != "OPTIONS" and _level != OBJECT else ():
+        _row.setdefault(_name, Operation("Unsupported", _refuse, "oss:Unsupported"))
+
+_LIST_V2 = _op("ListObjectsV2", listing.list_objects_v2, "ListObjects")
+_COPY = _op("CopyObject", copying.copy_object, "PutObject")
+_COPY_PART = _op("UploadPartCopy", copying.upload_part_copy, "PutObject")
+_CHANNEL_STATUS = _op("PutLiveChannelStatus", live.put_status)
 
 
 def find(
@@ -107,8 +219,12 @@ def find(
     """
     level = OBJECT if key else BUCKET if bucket else SERVICE
     row = _TABLE.get((method, level), {})
-    known = [name for name in query if name in row]
-    chosen = min(known, key=_ORDER.__getitem__) if known else ""
+    chosen = ""
+    if len(query) == 1:
+        (name,) = query
+        chosen = name if name in row else ""
+    elif query:
+        chosen = next((name for name in row if name and name in query), "")
     operation = row.get(chosen)
     if operation is None:
         text = "The specified method is not allowed against this resource."
@@ -128,5 +244,7 @@ def _refined(
             return _COPY
         case "UploadPart" if "x-oss-copy-source" in headers:
             return _COPY_PART
+        case "PutLiveChannel" if "status" in query:
+            return _CHANNEL_STATUS
         case _:
             return operation

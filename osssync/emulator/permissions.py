@@ -4,10 +4,13 @@ Source: help.aliyun.com, "Authentication and access control flow", "Bucket ACL",
 (read 2026-11). The owner may do everything; anonymous callers what an ACL makes public.
 """
 
+from functools import lru_cache
+
 from osssync.emulator.authority import Identity
 from osssync.emulator.call import Call
 from osssync.emulator.errors import OssFault
 from osssync.emulator.objects import Bucket
+from osssync.emulator.policy import Policy
 
 _PUBLIC_READS = frozenset({"oss:GetObject", "oss:GetObjectVersion", "oss:GetObjectMeta"})
 _BUCKET_READS = _PUBLIC_READS | {"oss:ListObjects", "oss:GetObjectSymlink"}
@@ -41,12 +44,42 @@ def authorize(call: Call, action: str, bucket: Bucket | None, key: str) -> None:
     Raises:
         OssFault: AccessDenied.
     """
-    name = bucket.name if bucket else ""
-    if call.identity.allows(action, resource(name, key), call.context):
+    name = resource(bucket.name if bucket else call.bucket, key)
+    identity = call.identity
+    verdict = _bucket_verdict(call, action, name, bucket)
+    if verdict is False or _is_blocked(identity, bucket):
+        raise denied(identity)
+    if identity.forbids(action, name, call.context):
+        raise denied(identity)
+    if verdict or identity.allows(action, name, call.context):
         return
     if bucket is not None and _is_public(action, bucket, key):
         return
-    raise denied(call.identity)
+    raise denied(identity)
+
+
+_policy = lru_cache(maxsize=64)(Policy.parse)
+
+
+def _bucket_verdict(call: Call, action: str, name: str, bucket: Bucket | None) -> bool | None:
+    """What the bucket policy says. It cannot shut the owner out of the bucket's own settings."""
+    text = bucket.configurations.get("policy") if bucket else None
+    if text is None or (call.identity.is_owner and "/" not in name):
+        return None
+    return _policy(text).verdict(action, name, call.context, _principal(call.identity))
+
+
+def _principal(identity: Identity) -> str:
+    if identity.is_anonymous or identity.is_owner:
+        return identity.name
+    return f"arn:sts::{identity.name}/session"
+
+
+def _is_blocked(identity: Identity, bucket: Bucket | None) -> bool:
+    """Whether public access is blocked, and this is one."""
+    if bucket is None or not identity.is_anonymous:
+        return False
+    return ">true<" in bucket.configurations.get("publicAccessBlock", "")
 
 
 def _is_public(action: str, bucket: Bucket, key: str) -> bool:

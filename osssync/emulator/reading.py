@@ -37,7 +37,10 @@ def find_version(call: Call, bucket: Bucket) -> Version:
     Raises:
         OssFault: NoSuchKey, NoSuchVersion, or MethodNotAllowed on a named delete marker.
     """
-    return named_version(bucket, call.key, call.parameter("versionId"))
+    version_id = call.parameter("versionId")
+    if not version_id and "versionId" in call.query:
+        raise invalid_argument("Version id cannot be the empty string", "versionId", "")
+    return named_version(bucket, call.key, version_id)
 
 
 def named_version(bucket: Bucket, key: str, version_id: str) -> Version:
@@ -159,6 +162,8 @@ async def get_object_meta(call: Call) -> Reply:
     }
     if version.crc64 is not None:
         headers["x-oss-hash-crc64ecma"] = str(version.crc64)
+    if ">Enabled<" in bucket.configurations.get("accessmonitor", ""):
+        headers["x-oss-last-access-time"] = http_date(version.modified_s)
     return Reply(headers=headers)
 
 

@@ -3,6 +3,7 @@
 raw target, Host → address → who signed → bucket there? → may they? → operation → reply → log
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from osssync.emulator.authority import Authority
 from osssync.emulator.body import BodyReader
 from osssync.emulator.call import Call, Reply, World
 from osssync.emulator.clock import CloudClock
+from osssync.emulator.cors import response_headers
 from osssync.emulator.errors import OssFault
 from osssync.emulator.faults import Faults, Rule
-from osssync.emulator.moments import http_date
+from osssync.emulator.moments import extended, http_date
 from osssync.emulator.objects import Bucket
 from osssync.emulator.permissions import authorize
 from osssync.emulator.replies import fault_reply, request_id
@@ -70,6 +72,13 @@ class OssServer:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever it is."""
+        try:
+            return await self._answer(request)
+        except ConnectionError as error:
+            # aiohttp takes any other exception for a bug, and tries to answer it with a 500.
+            raise asyncio.CancelledError from error
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         started = time.perf_counter()
         now_s = self._clock()
         exchange = _Exchange(request, request_id(now_s), now_s)
@@ -121,6 +130,7 @@ class OssServer:
         )
         exchange.operation = operation.name
         exchange.body = _body_reader(request)
+        exchange.access_key_id = claimed_access_key_id(by_name, exchange.query)
         hit = injection.occasion(
             request.method, operation.name, address.bucket, address.key, exchange.query
         )
@@ -131,7 +141,6 @@ class OssServer:
                 return instead
             exchange.now_s += injection.skew_s(exchange.rule)
         wire = WireRequest(request.method, address.target, headers, address.bucket, address.key)
-        exchange.access_key_id = claimed_access_key_id(by_name, exchange.query)
         region = address.region or settings.region
         identity = authenticate(wire, self._authority, region=region, now_s=exchange.now_s)
         exchange.access_key_id = identity.access_key_id
@@ -145,12 +154,13 @@ class OssServer:
             headers=by_name,
             body=exchange.body,
             identity=identity,
-            context=_context(request, exchange.query),
+            context=_context(exchange, operation.action),
             now_s=exchange.now_s,
             world=self._world,
         )
         bucket = self._find_bucket(address, operation)
-        authorize(call, _action(operation, exchange.query), bucket, address.key)
+        if not operation.authorizes:
+            authorize(call, _action(operation, exchange.query), bucket, address.key)
         return await operation.run(call)
 
     def _find_bucket(self, address: Address, operation: operations.Operation) -> Bucket | None:
@@ -173,6 +183,9 @@ class OssServer:
         reply.headers["Date"] = _http_date(int(exchange.now_s))
         reply.headers["x-oss-request-id"] = exchange.request_id
         reply.headers["x-oss-server-time"] = str(elapsed_ms)
+        if origin := exchange.request.headers.get("Origin"):
+            bucket = self._world.objects.buckets.get(exchange.address.bucket)
+            reply.headers.update(response_headers(bucket, exchange.request.method, origin))
 
 
 def _record(exchange: _Exchange, reply: Reply) -> LoggedRequest:
@@ -209,16 +222,22 @@ def _action(operation: operations.Operation, query: dict[str, str]) -> str:
     return operation.action.replace("Object", "ObjectVersion")
 
 
-def _context(request: web.BaseRequest, query: dict[str, str]) -> dict[str, str]:
-    """What conditions of a policy may look at."""
+def _context(exchange: _Exchange, action: str) -> dict[str, str]:
+    """What conditions of a policy may look at; a listing without a prefix has an empty one."""
+    request = exchange.request
     context = {
+        "acs:AccessId": exchange.access_key_id,
+        "acs:CurrentTime": extended(exchange.now_s),
         "acs:SecureTransport": "true" if request.secure else "false",
         "acs:SourceIp": request.remote or "",
         "acs:UserAgent": request.headers.get("User-Agent", ""),
     }
-    for name, key in (("prefix", "oss:Prefix"), ("delimiter", "oss:Delimiter")):
-        if name in query:
-            context[key] = query[name]
+    if action == "oss:ListObjects":
+        context["oss:Prefix"] = exchange.query.get("prefix", "")
+        context["oss:Delimiter"] = exchange.query.get("delimiter", "")
+    for name in ("x-oss-acl", "x-oss-object-acl"):
+        if name in request.headers:
+            context["oss:x-oss-acl"] = request.headers[name]
     return context
 
 

@@ -38,3 +38,4 @@ class Settings:
     tls_key: Path | None = None
     request_log: Path | None = None  # NDJSON
     faults: Path | None = None
+    restore_s: float = 1.0  # until an archived object is readable; OSS takes minutes to hours

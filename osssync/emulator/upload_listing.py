@@ -15,9 +15,7 @@ from osssync.emulator.sorted_keys import SortedKeys
 from osssync.emulator.xml import document, leaf, tree
 
 
-def _lines(
-    bucket: Bucket, window: Window, id_marker: str
-) -> Iterator[tuple[str, Upload | None]]:
+def _lines(bucket: Bucket, window: Window, id_marker: str) -> Iterator[tuple[str, Upload | None]]:
     """Uploads by key, then by id, after the markers; None with a common prefix."""
     keys = SortedKeys()
     by_key: dict[str, list[Upload]] = {}

@@ -48,7 +48,7 @@ def scan(
 
     Args:
         root: the directory that keys are relative to.
-        follow_symlinks: take links for what they point at; otherwise they are UNUSABLE.
+        follow_symlinks: take links for what they point at; otherwise they are of kind LINK.
         with_directories: yield a DIRECTORY entry, its key ending in "/", before its contents.
 
     Raises:
@@ -132,6 +132,8 @@ def _descend(stack: list[_Level], name: str, *, follow_symlinks: bool) -> _Level
 
 def entry_of(key: str, status: os.stat_result) -> Entry:
     """The entry of anything but a directory, from its status."""
+    if stat.S_ISLNK(status.st_mode):
+        return Entry(key, 0, 0, EntryKind.LINK, note="a symbolic link, not followed")
     if not stat.S_ISREG(status.st_mode):
         return _unusable(key, _SPECIAL[stat.S_IFMT(status.st_mode)])
     if not key.isascii() and not _is_utf8(key):

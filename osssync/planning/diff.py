@@ -16,7 +16,8 @@ TIME       transfer if the sizes differ, or by the direction:
 
 Before that: an UNUSABLE source is refused, and so is a source that is a file where the
 destination has a directory, or the reverse. A directory has nothing to compare; it is skipped
-where it exists. An UNUSABLE destination (a link, a device) is replaced by a transfer.
+where it exists. A destination that is a LINK or UNUSABLE (a device) is replaced by a transfer.
+A LINK as the source is skipped: it was asked not to be followed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -60,18 +61,21 @@ def merge_join(
         there = next(right, None)
 
 
+_REPLACEABLE = frozenset({EntryKind.LINK, EntryKind.UNUSABLE})
+
+
 def decide(
     source: Entry, destination: Entry | None, compare: Compare, direction: Direction
 ) -> Action:
     """What to do about one source entry, given what stands under its key at the destination."""
+    if source.kind is EntryKind.LINK:
+        return Action(ActionKind.SKIP, source, source.note)
     refusal = _refusal(source, destination, direction)
     if refusal:
         return Action(ActionKind.REFUSE, source, refusal)
     if destination is None:
         return Action(ActionKind.TRANSFER, source, "new")
-    if source.kind is EntryKind.DIRECTORY:
-        return Action(ActionKind.SKIP, source, "directory exists")
-    if compare is Compare.EXISTS:
+    if source.kind is EntryKind.DIRECTORY or compare is Compare.EXISTS:
         return Action(ActionKind.SKIP, source, "exists")
     difference = _difference(source, destination, compare, direction)
     if difference:
@@ -99,7 +103,7 @@ def _refusal(source: Entry, destination: Entry | None, direction: Direction) -> 
         return source.note or "cannot be transferred"
     if direction is Direction.UPLOAD and source.size > MAX_OBJECT_BYTES:
         return f"{source.size} B are more than an OSS object holds"
-    if destination is None or EntryKind.UNUSABLE is destination.kind:
+    if destination is None or destination.kind in _REPLACEABLE:
         return ""
     if source.kind is not destination.kind:
         return f"a {source.kind.value} here, a {destination.kind.value} there"
@@ -110,7 +114,7 @@ def _difference(source: Entry, destination: Entry, compare: Compare, direction: 
     """What makes the two differ, in words, or nothing."""
     if compare is Compare.ALWAYS:
         return "always"
-    if destination.kind is EntryKind.UNUSABLE:
+    if destination.kind in _REPLACEABLE:
         return f"replaces what is there: {destination.note}"
     if source.size != destination.size:
         return f"size differs: {source.size} B here, {destination.size} B there"

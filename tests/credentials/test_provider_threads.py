@@ -1,5 +1,6 @@
 """The provider under many callers: one fetch, shared failures, never a torn set, no threads."""
 
+import logging
 import os
 import threading
 import time
@@ -171,6 +172,28 @@ def test_eight_refusals_of_one_set_cost_one_fetch():
     assert [dropped for dropped, _ in outcomes].count(True) == 1
     assert {found for _, found in outcomes} == {"id-1"}
     assert provider.fetches == 2
+
+
+def test_a_set_refused_the_instant_it_is_published_still_serves_its_fetcher(caplog):
+    """Another thread may read, be refused and drop it before the fetching caller is back."""
+    provider = RefreshingCredentialsProvider(lambda: numbered(1))
+
+    class RefuseAtPublication(logging.Handler):
+        def emit(self, record):
+            if "valid until" in record.getMessage():
+                provider.invalidate("id-1")
+
+    logger = logging.getLogger("osssync.credentials.provider")
+    other_thread = RefuseAtPublication()
+    caplog.set_level(logging.DEBUG, logger.name)
+    logger.addHandler(other_thread)
+    try:
+        found = read(provider)
+    finally:
+        logger.removeHandler(other_thread)
+
+    assert found == "id-1"
+    assert provider._held.refused is True
 
 
 def in_child(work):

@@ -17,9 +17,16 @@ from osssync.credentials.metadata import (
 )
 from osssync.credentials.provider import RefreshingCredentialsProvider
 from osssync.credentials.sources import open_provider
+from osssync.emulator.faults import Effect
 from osssync.emulator.settings import Settings
 
 ROLE_PATH = "meta-data/ram/security-credentials/*"
+
+
+@pytest.fixture
+def settings():
+    """Of the emulator; elsewhere in this folder the name means credential settings."""
+    return Settings(buckets=("bucket",))
 
 
 def settings_of(emulator, **fields):
@@ -132,13 +139,13 @@ def test_a_detached_role_is_said_to_be_detached(emulator):
 @pytest.mark.parametrize(
     ("effect", "fields", "error"),
     [
-        ("error", {"status": 404}, MetadataNotFoundError),
-        ("error", {"status": 429}, MetadataBusyError),
-        ("error", {"status": 503}, MetadataBusyError),
-        ("garbage", {}, MetadataGarbledError),
-        ("expired_token", {}, MetadataGarbledError),
-        ("reset", {}, MetadataUnreachableError),
-        ("hang", {}, MetadataUnreachableError),
+        (Effect.ERROR, {"status": 404}, MetadataNotFoundError),
+        (Effect.ERROR, {"status": 429}, MetadataBusyError),
+        (Effect.ERROR, {"status": 503}, MetadataBusyError),
+        (Effect.GARBAGE, {}, MetadataGarbledError),
+        (Effect.EXPIRED_TOKEN, {}, MetadataGarbledError),
+        (Effect.RESET, {}, MetadataUnreachableError),
+        (Effect.HANG, {}, MetadataUnreachableError),
     ],
 )
 def test_every_fault_of_the_service_has_its_error_and_passes(emulator, effect, fields, error):

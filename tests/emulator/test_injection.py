@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 
 import pytest
 
@@ -198,7 +199,11 @@ def test_a_hanging_request_ends_when_the_client_goes(emulator):
 
     with pytest.raises(TimeoutError):
         ask(port, "GET", "/bucket/key", timeout_s=0.1)
+    deadline_s = time.monotonic() + 10
+    while not emulator.requests and time.monotonic() < deadline_s:
+        time.sleep(0.005)
 
+    assert statuses(emulator) == [("GetObject", 0)]
     assert send(emulator)[0] == 200
 
 

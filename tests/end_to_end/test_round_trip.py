@@ -197,7 +197,7 @@ def test_plan_decides_and_does_nothing(emulator, options, tmp_path):
 
 
 def test_found_is_the_sum_of_all_ends(emulator, options, tmp_path):
-    """found = transferred + skipped + excluded + failed, whatever happened."""
+    """Found = transferred + skipped + excluded + failed, whatever happened."""
     make_tree(tmp_path / "t", {"a.txt": 1, "b.txt": 2, "c.log": 3})
     emulator.objects.put("bucket", "t/b.txt", b"22", modified_s=time.time() + 2)
     (tmp_path / "t" / "dangling").symlink_to("nowhere")
@@ -259,7 +259,7 @@ def test_trees_that_contain_each_other_are_refused(options, source, destination)
 
 
 def test_two_local_trees_are_refused(options, tmp_path):
-    """osssync moves to and from OSS, not between directories."""
+    """Osssync moves to and from OSS, not between directories."""
     with pytest.raises(UsageError, match="both local"):
         osssync.sync(tmp_path / "a", tmp_path / "b", options)
 

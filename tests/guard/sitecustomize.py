@@ -28,7 +28,7 @@ def _hook(event, arguments):
     if not _is_local(host) and not host.endswith(".localhost"):
         path = os.environ.get(LOG_VARIABLE)
         if path:
-            with open(path, "a") as file:
+            with open(path, "a") as file:  # noqa: PTH123 - start-up of every process: import little
                 file.write(f"{event} {host}\n")
         raise ConnectionRefusedError(f"the suite may not reach {host}")
 

@@ -673,7 +673,7 @@ def test_stat_says_what_is_there_without_following(root, below):
     assert (directory.key, directory.kind) == ("d/", EntryKind.DIRECTORY)
     link = root.stat(("link",))
     assert link is not None
-    assert (link.key, link.kind) == ("link", EntryKind.UNUSABLE)
+    assert (link.key, link.kind) == ("link", EntryKind.LINK)
     assert root.stat(("nothing",)) is None
     assert root.stat(("no", "thing")) is None
     assert _names(below) == ["d", "d/f", "link"]

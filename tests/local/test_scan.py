@@ -100,8 +100,8 @@ def test_links_are_followed_or_named(tmp_path):
 
     assert followed == [("link-d/f", 5, FILE), ("link-f", 5, FILE), ("real/f", 5, FILE)]
     assert named == [
-        ("link-d", UNUSABLE, "a symbolic link, not followed"),
-        ("link-f", UNUSABLE, "a symbolic link, not followed"),
+        ("link-d", EntryKind.LINK, "a symbolic link, not followed"),
+        ("link-f", EntryKind.LINK, "a symbolic link, not followed"),
         ("real/f", FILE, ""),
     ]
 

@@ -190,9 +190,11 @@ def test_a_proxy_that_cannot_be_is_a_usage_error_without_its_password(server, mo
     """socks:// is not spoken here."""
     monkeypatch.setenv("http_proxy", "socks5://user:password@127.0.0.1:1080")
 
-    with opened(server.url, use_env_proxies=True) as bucket:
-        with pytest.raises(UsageError, match="proxy") as caught:
-            read(bucket)
+    with (
+        opened(server.url, use_env_proxies=True) as bucket,
+        pytest.raises(UsageError, match="proxy") as caught,
+    ):
+        read(bucket)
 
     assert "password" not in str(caught.value)
 
@@ -223,18 +225,22 @@ def test_a_server_that_says_nothing_times_out(server):
     """Without a byte for the read timeout."""
     server.answers(STALL)
 
-    with opened(server.url, read_timeout_s=0.1) as bucket:
-        with pytest.raises(NetworkError, match="timed out"):
-            read(bucket)
+    with (
+        opened(server.url, read_timeout_s=0.1) as bucket,
+        pytest.raises(NetworkError, match="timed out"),
+    ):
+        read(bucket)
 
 
 def test_a_body_that_stops_times_out(server):
     """Inside the loop that reads it, not only before."""
     server.answers(Answer(body=b"half", length=8))
 
-    with opened(server.url, read_timeout_s=0.1) as bucket:
-        with pytest.raises(NetworkError, match="timed out"):
-            read(bucket)
+    with (
+        opened(server.url, read_timeout_s=0.1) as bucket,
+        pytest.raises(NetworkError, match="timed out"),
+    ):
+        read(bucket)
 
 
 @contextlib.contextmanager
@@ -314,16 +320,21 @@ def test_a_name_that_does_not_resolve_says_what_to_check(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
 
-    with opened("http://oss.example.com") as bucket:
-        with pytest.raises(NetworkError, match="cannot be resolved; check --endpoint"):
-            read(bucket)
+    with (
+        opened("http://oss.example.com") as bucket,
+        pytest.raises(NetworkError, match="cannot be resolved; check --endpoint"),
+    ):
+        read(bucket)
 
 
 def test_a_garbled_reply_is_a_network_error():
     """Not HTTP."""
-    with raw_server(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH\r\n")) as url:
-        with opened(url) as bucket, pytest.raises(NetworkError):
-            read(bucket)
+    with (
+        raw_server(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH\r\n")) as url,
+        opened(url) as bucket,
+        pytest.raises(NetworkError),
+    ):
+        read(bucket)
 
 
 def test_a_huge_error_page_costs_one_connection_and_no_more(server, bucket):
@@ -403,10 +414,12 @@ def tls_server(tmp_path, host):
     context.load_cert_chain(chain)
 
     def serve(connection):
-        with contextlib.suppress(OSError):
-            with context.wrap_socket(connection, server_side=True) as secure:
-                secure.recv(10_000)
-                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        with (
+            contextlib.suppress(OSError),
+            context.wrap_socket(connection, server_side=True) as secure,
+        ):
+            secure.recv(10_000)
+            secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     with raw_server(serve) as url:
         yield url.replace("http:", "https:"), str(ca_file)
@@ -414,9 +427,11 @@ def tls_server(tmp_path, host):
 
 def test_a_private_ca_is_trusted_when_given(tmp_path):
     """TLS with the settings' ca_file."""
-    with tls_server(tmp_path, "127.0.0.1") as (url, ca_file):
-        with opened(url, ca_file=ca_file) as bucket:
-            assert read(bucket) == b"ok"
+    with (
+        tls_server(tmp_path, "127.0.0.1") as (url, ca_file),
+        opened(url, ca_file=ca_file) as bucket,
+    ):
+        assert read(bucket) == b"ok"
 
 
 @pytest.mark.parametrize(("host", "with_ca"), [("127.0.0.1", False), ("127.0.0.2", True)])

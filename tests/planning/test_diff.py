@@ -169,7 +169,7 @@ def test_a_directory_that_exists_is_left_alone(compare):
 def test_a_link_or_device_at_the_destination_is_replaced_unless_existing_is_enough():
     """Its size and time are not those of a file, so they cannot say "unchanged"."""
     source = _file(size=0, mtime_ns=0)
-    link = Entry("k", 0, 0, EntryKind.UNUSABLE, note="a symbolic link, not followed")
+    link = Entry("k", 0, 0, EntryKind.LINK, note="a symbolic link, not followed")
 
     for compare in (Compare.TIME, Compare.SIZE, Compare.UPDATE):
         action = decide(source, link, compare, DOWNLOAD)
@@ -184,3 +184,12 @@ def test_a_file_no_object_can_hold_is_refused_before_it_is_read():
 
     assert decide(fits, None, Compare.TIME, UPLOAD).kind is TRANSFER
     assert decide(does_not, None, Compare.TIME, UPLOAD).kind is REFUSE
+
+
+def test_a_source_link_that_is_not_followed_is_skipped_with_its_reason():
+    """The user asked not to follow links: that is no failure."""
+    link = Entry("k", 0, 0, EntryKind.LINK, note="a symbolic link, not followed")
+
+    action = decide(link, None, Compare.TIME, Direction.UPLOAD)
+
+    assert (action.kind, action.reason) == (SKIP, "a symbolic link, not followed")
