@@ -207,8 +207,6 @@ class RefreshingCredentialsProvider:
 
     def _look_ahead(self) -> None:
         """Fetch while the old set is still valid, unless somebody is at it or it just failed."""
-        if self._is_backing_off():
-            return
         with self._flight.entered(0) as entered:
             if not entered or self._is_backing_off():
                 return

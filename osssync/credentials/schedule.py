@@ -1,7 +1,7 @@
 """When to look for new credentials: pure arithmetic on ages, without a clock.
 
-All results are seconds. ``jitter`` is a number in [0, 1) drawn by the caller; it only ever makes
-things earlier, so that the processes and nodes of a fleet do not ask in the same second.
+All results are seconds. ``jitter`` is a number in [0, 1) drawn by the caller, so that the processes
+and nodes of a fleet do not ask in the same second; it shortens the hour, the margin and the pauses.
 """
 
 import math

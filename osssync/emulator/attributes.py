@@ -31,6 +31,7 @@ SSE_HEADERS = (
     "x-oss-server-side-data-encryption",
     "x-oss-server-side-encryption-key-id",
 )
+DEFAULT_KMS_KEY = "9468da86-3509-4f8d-a61e-6eab1eac7a01"  # of the account, managed by KMS
 _SSE_ALGORITHMS = frozenset({"AES256", "KMS", "SM4"})
 _TAG_TEXT = re.compile(r"[\w\s+\-=.:/]*")
 _MAX_TAGS = 10
@@ -144,7 +145,10 @@ def encryption(headers: Mapping[str, str], bucket: Bucket) -> Pairs:
         text = "The Encryption Method you specified is not valid."
         raise OssFault(400, "InvalidEncryptionAlgorithmError", text, ec="0016-00000103")
     rule = bucket.configurations.get("encryption")
-    return asked if asked or not rule else _rule(rule)
+    pairs = asked if asked or not rule else _rule(rule)
+    if dict(pairs).get(SSE_HEADERS[0]) == "KMS" and SSE_HEADERS[2] not in dict(pairs):
+        pairs += ((SSE_HEADERS[2], DEFAULT_KMS_KEY),)
+    return pairs
 
 
 def _rule(document: str) -> Pairs:

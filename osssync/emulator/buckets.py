@@ -18,6 +18,10 @@ from osssync.emulator.xml import document, leaf, malformed, parse, text_of, tree
 
 BUCKET_ACLS = frozenset({"private", "public-read", "public-read-write"})
 RESOURCE_GROUP = "rg-acfmv3f6ce4****"
+REGIONS = (
+    "ap-northeast-1", "ap-southeast-1", "cn-beijing", "cn-chengdu", "cn-hangzhou", "cn-hongkong",
+    "cn-shanghai", "cn-shenzhen", "eu-central-1", "us-east-1", "us-west-1",
+)  # fmt: skip
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _REDUNDANCIES = frozenset({"LRS", "ZRS"})
 
@@ -40,7 +44,9 @@ async def list_buckets(call: Call) -> Reply:
     limit = call.number("max-keys", 100, 1, 1000)
     with call.objects.lock:
         names = sorted(
-            name for name in call.objects.buckets if name.startswith(prefix) and name > marker
+            name
+            for name, bucket in call.objects.buckets.items()
+            if name.startswith(prefix) and name > marker and _is_tagged(call, bucket)
         )
         shown = [call.objects.buckets[name] for name in names[:limit]]
     truncated = len(names) > limit
@@ -55,6 +61,16 @@ async def list_buckets(call: Call) -> Reply:
         tree("Buckets", *(_listed(bucket) for bucket in shown)),
     )
     return xml_reply(document(root))
+
+
+def _is_tagged(call: Call, bucket: Bucket) -> bool:
+    """Whether a bucket has the tag that ``tag-key`` and ``tag-value`` ask for."""
+    key, value = call.parameter("tag-key"), call.parameter("tag-value")
+    if not key:
+        return True
+    text = bucket.configurations.get("tagging", "")
+    tag = leaf("Key", key) + (leaf("Value", value) if value else "")
+    return tag in text
 
 
 def _listed(bucket: Bucket) -> str:
@@ -72,20 +88,25 @@ def _listed(bucket: Bucket) -> str:
 
 
 async def describe_regions(call: Call) -> Reply:
-    """DescribeRegions: the emulator has one."""
+    """DescribeRegions: a part of the public ones, the emulator's own among them."""
     own = f"oss-{call.world.settings.region}"
-    wanted = call.parameter("regions") or own
-    if wanted != own:
+    known = sorted({own, *(f"oss-{region}" for region in REGIONS)})
+    wanted = call.parameter("regions")
+    if wanted and wanted not in known:
         text = "The specified region does not exist."
         raise OssFault(404, "NoSuchRegion", text, ec="0022-00000101")
-    region = tree(
+    shown = (_region(name) for name in known if wanted in {"", name})
+    return xml_reply(document(tree("RegionInfoList", *shown)))
+
+
+def _region(name: str) -> str:
+    return tree(
         "RegionInfo",
-        leaf("Region", own),
-        leaf("InternetEndpoint", f"{own}.aliyuncs.com"),
-        leaf("InternalEndpoint", f"{own}-internal.aliyuncs.com"),
+        leaf("Region", name),
+        leaf("InternetEndpoint", f"{name}.aliyuncs.com"),
+        leaf("InternalEndpoint", f"{name}-internal.aliyuncs.com"),
         leaf("AccelerateEndpoint", "oss-accelerate.aliyuncs.com"),
     )
-    return xml_reply(document(tree("RegionInfoList", region)))
 
 
 async def put_bucket(call: Call) -> Reply:
@@ -104,9 +125,26 @@ async def put_bucket(call: Call) -> Reply:
         if not exists:
             bucket.storage_class = storage_class or "Standard"
             bucket.redundancy = redundancy or "LRS"
+        if not exists and (rule := _encryption_rule(call)):
+            bucket.configurations["encryption"] = rule
         bucket.acl = acl or bucket.acl
         call.objects.save(bucket)
     return Reply(headers={"Location": f"/{bucket.name}"})
+
+
+def _encryption_rule(call: Call) -> str:
+    """The default encryption that the headers of PutBucket ask for; empty if they do not."""
+    if not call.header("x-oss-server-side-encryption"):
+        return ""
+    names = {
+        "SSEAlgorithm": "x-oss-server-side-encryption",
+        "KMSMasterKeyID": "x-oss-server-side-encryption-key-id",
+        "KMSDataEncryption": "x-oss-server-side-data-encryption",
+    }
+    shown = [
+        leaf(name, call.header(header)) for name, header in names.items() if call.header(header)
+    ]
+    return tree("ServerSideEncryptionRule", tree("ApplyServerSideEncryptionByDefault", *shown))
 
 
 def _creation(body: bytes) -> tuple[str, str]:

@@ -51,12 +51,12 @@ class Call:
         return self.world.objects
 
     def the_bucket(self) -> Bucket:
-        """The bucket the request is about.
+        """The bucket the request is about; at service level what holds the account's settings.
 
         Raises:
             OssFault: NoSuchBucket.
         """
-        return self.objects.bucket(self.bucket)
+        return self.objects.bucket(self.bucket) if self.bucket else self.objects.account
 
     def header(self, name: str, default: str = "") -> str:
         """A request header by its lower-case name."""

@@ -2,26 +2,23 @@
 
 A rule raises ``OssFault``: MalformedXML for a document of another shape, InvalidArgument, with the
 name and value of the culprit, for a value OSS refuses.
-Source: help.aliyun.com, PutBucketCors, PutBucketLifecycle, PutBucketWebsite, PutBucketReferer,
+Source: help.aliyun.com, PutBucketCors, PutBucketWebsite, PutBucketReferer,
 PutBucketEncryption, PutBucketInventory, PutBucketTags, PutBucketQosInfo (read 2026-11).
 """
 
 import re
 from xml.etree.ElementTree import Element
 
-from osssync.emulator.attributes import check_tags
 from osssync.emulator.buckets import RESOURCE_GROUP
 from osssync.emulator.call import invalid_argument
 from osssync.emulator.errors import OssFault
-from osssync.emulator.records import ARCHIVE_CLASSES
 from osssync.emulator.xml import malformed, text_of
 
 _METHODS = frozenset({"GET", "PUT", "DELETE", "POST", "HEAD"})
 _STATUSES = frozenset({"Enabled", "Disabled"})
 _BOOLEANS = frozenset({"true", "false"})
-_MIDNIGHT = re.compile(r"\d{4}-\d\d-\d\dT00:00:00(\.000)?Z")
-_TRANSITION_CLASSES = ARCHIVE_CLASSES | {"IA"}
-_MAX_RULES = {"CORS": 20, "Lifecycle": 1000, "Tags": 20}
+_MAX_CORS_RULES = 20
+_MAX_BUCKET_TAGS = 20
 
 
 def required(element: Element, path: str) -> str:
@@ -60,78 +57,38 @@ def cors(root: Element) -> None:
     rules = root.findall("CORSRule")
     if not rules:
         raise malformed()
-    if len(rules) > _MAX_RULES["CORS"]:
+    if len(rules) > _MAX_CORS_RULES:
         text = "The CORS Rules num is beyond limit"
         raise OssFault(400, "CORSRuleBeyondLimit", text, ec="0034-00000005")
     for rule in rules:
-        origins = [one.text or "" for one in rule.findall("AllowedOrigin")]
-        methods = [one.text or "" for one in rule.findall("AllowedMethod")]
-        headers = [one.text or "" for one in rule.findall("AllowedHeader")]
-        if not origins or not methods:
+        methods = _values(rule, "AllowedMethod")
+        if not methods or not _values(rule, "AllowedOrigin"):
             raise malformed()
         for method in methods:
             if method not in _METHODS:
                 raise invalid_argument("Invalid AllowedMethod.", "AllowedMethod", method)
-        for name, values in (("AllowedOrigin", origins), ("AllowedHeader", headers)):
-            for value in values:
-                if value.count("*") > 1:
-                    raise invalid_argument(f"Too many wildcards in {name}.", name, value)
+        _values(rule, "AllowedHeader")
         whole(rule, "MaxAgeSeconds")
+    if not text_of(root, "ResponseVary").strip():
+        put_text(root, "ResponseVary", "false")
 
 
-def lifecycle(root: Element) -> None:
-    """Rules with an id of their own, a status and at least one thing to do."""
-    rules = root.findall("Rule")
-    if not 1 <= len(rules) <= _MAX_RULES["Lifecycle"]:
-        raise malformed()
-    seen: set[str] = set()
-    for number, rule in enumerate(rules):
-        identifier = text_of(rule, "ID").strip()
-        if not identifier:
-            identifier = f"rule-{number + 1}"
-            _set(rule, "ID", identifier)
-        if len(identifier) > 255 or identifier in seen:
-            raise invalid_argument("Rule ID must be unique.", "ID", identifier)
-        seen.add(identifier)
-        one_of(rule, "Status", _STATUSES)
-        _lifecycle_actions(rule)
-        _lifecycle_tags(rule)
+def _values(rule: Element, name: str) -> list[str]:
+    """All values of a name, none of them with two wildcards."""
+    values = [one.text or "" for one in rule.findall(name)]
+    for value in values:
+        if value.count("*") > 1:
+            raise invalid_argument(f"Too many wildcards in {name}.", name, value)
+    return values
 
 
-def _set(parent: Element, name: str, text: str) -> None:
+def put_text(parent: Element, name: str, text: str) -> None:
     """Give a child a text; it is made as the first one if it is not there."""
     child = parent.find(name)
     if child is None:
         child = Element(name)
         parent.insert(0, child)
     child.text = text
-
-
-def _lifecycle_actions(rule: Element) -> None:
-    moments = ("Days", "Date", "CreatedBeforeDate", "ExpiredObjectDeleteMarker")
-    actions = [one for one in rule if one.tag.endswith(("Expiration", "Transition", "Upload"))]
-    if not actions:
-        raise malformed()
-    for action in actions:
-        noncurrent = action.tag.startswith("NoncurrentVersion")
-        given = [one for one in moments if action.find(one) is not None]
-        if not noncurrent and len(given) != 1:
-            raise malformed()
-        whole(action, "NoncurrentDays" if noncurrent else "Days", 1, 2_147_483_647)
-        for name in ("Date", "CreatedBeforeDate"):
-            text = action.findtext(name)
-            if text is not None and not _MIDNIGHT.fullmatch(text.strip()):
-                raise invalid_argument("Date must be at midnight GMT.", name, text)
-        if action.tag.endswith("Transition"):
-            one_of(action, "StorageClass", _TRANSITION_CLASSES)
-
-
-def _lifecycle_tags(rule: Element) -> None:
-    tags = tuple((text_of(tag, "Key"), text_of(tag, "Value")) for tag in rule.findall("Tag"))
-    try:
-        check_tags(tags)
-    except OssFault as fault:
-        raise invalid_argument(fault.message, "Tag", "") from fault
 
 
 def website(root: Element) -> None:
@@ -152,7 +109,7 @@ def referer(root: Element) -> None:
     one_of(root, "AllowEmptyReferer", _BOOLEANS)
     for name, default in (("AllowTruncateQueryString", "true"), ("TruncatePath", "false")):
         if root.find(name) is None:
-            _set(root, name, default)
+            put_text(root, name, default)
     if root.find("RefererList") is None:
         root.append(Element("RefererList"))
 
@@ -169,6 +126,9 @@ def encryption(root: Element) -> None:
     if algorithm != "KMS" and text_of(default, "KMSMasterKeyID"):
         text = "KMSMasterKeyID is not applicable if the default sse algorithm is not KMS"
         raise invalid_argument(text, "KMSMasterKeyID", text_of(default, "KMSMasterKeyID"))
+    useless = default.find("KMSDataEncryption")
+    if algorithm != "KMS" and useless is not None:
+        default.remove(useless)
 
 
 def tagging(root: Element) -> None:
@@ -176,7 +136,7 @@ def tagging(root: Element) -> None:
     if root.find("TagSet") is None:
         raise malformed()
     tags = [(text_of(tag, "Key"), text_of(tag, "Value")) for tag in root.iter("Tag")]
-    if len(tags) > _MAX_RULES["Tags"]:
+    if len(tags) > _MAX_BUCKET_TAGS:
         text = "Bucket tags cannot be greater than 20"
         raise OssFault(400, "InvalidTag", text, ec="0024-00000003")
     keys = [key for key, _ in tags]
@@ -204,15 +164,27 @@ def status(root: Element) -> None:
 def access_block(root: Element) -> None:
     """A switch: ``BlockPublicAccess`` is true or false; without a word, false."""
     if not text_of(root, "BlockPublicAccess").strip():
-        _set(root, "BlockPublicAccess", "false")
+        put_text(root, "BlockPublicAccess", "false")
     one_of(root, "BlockPublicAccess", _BOOLEANS)
+
+
+_TLS_VERSIONS = frozenset({"TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"})
 
 
 def https(root: Element) -> None:
     """TLS versions, and whether the list is in force."""
-    one_of(root, "TLS/Enable", _BOOLEANS)
-    versions = {one.text for one in root.findall("TLS/TLSVersion")}
-    if not versions <= {"TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"}:
+    wanted = one_of(root, "TLS/Enable", _BOOLEANS)
+    tls = root.find("TLS")
+    elements = root.findall("TLS/TLSVersion")
+    seen: set[str] = set()
+    for element in elements:
+        version = (element.text or "").strip()
+        if version not in _TLS_VERSIONS:
+            raise malformed()
+        if version in seen and tls is not None:
+            tls.remove(element)
+        seen.add(version)
+    if wanted == "true" and not seen:
         raise malformed()
 
 
@@ -237,6 +209,12 @@ def qos(root: Element) -> None:
             child = Element(name)
             child.text = "-1"
             root.append(child)
+
+
+def capacity(root: Element) -> None:
+    """Bytes a bucket may hold; -1 is no limit."""
+    if whole(root, "StorageCapacity", -1, 1 << 50) is None:
+        raise malformed()
 
 
 def inventory(root: Element) -> None:

@@ -14,6 +14,7 @@ from osssync.emulator import configuration_rules as rules
 from osssync.emulator.buckets import RESOURCE_GROUP
 from osssync.emulator.call import Call, Reply, xml_reply
 from osssync.emulator.errors import OssFault
+from osssync.emulator.lifecycle_rules import lifecycle
 from osssync.emulator.policy import Policy
 from osssync.emulator.policy_conditions import PolicyError
 from osssync.emulator.writing import content_md5
@@ -76,7 +77,7 @@ CONFIGURATIONS = (
         "BucketLifecycle",
         "LifecycleConfiguration",
         Missing("NoSuchLifecycle", "No Row found in Lifecycle Table.", "0036-00000001"),
-        rules.lifecycle,
+        lifecycle,
     ),
     Configuration(
         "website",
@@ -189,6 +190,14 @@ CONFIGURATIONS = (
         ),
     ),
     Configuration(
+        "qos",
+        "BucketStorageCapacity",
+        "BucketUserQos",
+        tree("BucketUserQos", leaf("StorageCapacity", -1)),
+        rules.capacity,
+        deletable=False,
+    ),
+    Configuration(
         "callbackPolicy",
         "BucketCallbackPolicy",
         "BucketCallbackPolicy",
@@ -240,6 +249,9 @@ def putter(one: Configuration) -> Run:
 
     async def put(call: Call) -> Reply:
         root = parse(await body_of(call), one.root)
+        for element in root.iter():
+            if element.text in {"True", "False"}:  # as Python's SDK writes some of its switches
+                element.text = element.text.lower()
         one.check(root)
         _check_target(call, one, root)
         keep(call, one.resource, render(root))
@@ -304,8 +316,18 @@ async def get_versioning(call: Call) -> Reply:
     return xml_reply(document(root))
 
 
+_CALLBACKS = next(one for one in CONFIGURATIONS if one.resource == "callbackPolicy")
+
+
+def _is_callback(call: Call) -> bool:
+    """Callback policies share the sub-resource of bucket policies."""
+    return call.parameter("comp") == "callback"
+
+
 async def put_policy(call: Call) -> Reply:
     """PutBucketPolicy: JSON; it counts at once."""
+    if _is_callback(call):
+        return await putter(_CALLBACKS)(call)
     body = await body_of(call)
     if len(body) > _MAX_POLICY_BYTES:
         text = "The length of the policy must be less than 16KB."
@@ -325,6 +347,8 @@ _NO_POLICY = Missing("NoSuchBucketPolicy", "The bucket policy does not exist.", 
 
 async def get_policy(call: Call) -> Reply:
     """GetBucketPolicy."""
+    if _is_callback(call):
+        return await getter(_CALLBACKS)(call)
     text = call.the_bucket().configurations.get("policy")
     if text is None:
         raise _NO_POLICY.fault(call.bucket)
@@ -333,6 +357,8 @@ async def get_policy(call: Call) -> Reply:
 
 async def delete_policy(call: Call) -> Reply:
     """DeleteBucketPolicy."""
+    if _is_callback(call):
+        return await deleter(_CALLBACKS)(call)
     forget(call, "policy")
     return Reply(204)
 

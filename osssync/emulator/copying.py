@@ -56,7 +56,9 @@ def _find_source(call: Call) -> _Source:
     Raises:
         OssFault: what GetObject would say, InvalidArgument for an unreadable header.
     """
-    path, _, version_id = call.header("x-oss-copy-source").partition("?versionId=")
+    path, mark, version_id = call.header("x-oss-copy-source").partition("?versionId=")
+    if mark and not version_id:
+        raise invalid_argument("Version id cannot be the empty string", "versionId", "")
     bucket_name, _, key = decode(path).removeprefix("/").partition("/")
     if not bucket_name or not key:
         text = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"

@@ -12,6 +12,7 @@ from osssync.emulator.errors import OssFault
 from osssync.emulator.listing import encoder, encoding_element
 from osssync.emulator.objects import NULL_VERSION, Bucket
 from osssync.emulator.permissions import authorize
+from osssync.emulator.reading import check_version_id
 from osssync.emulator.records import Version
 from osssync.emulator.worm import check_mutable
 from osssync.emulator.writing import content_md5
@@ -51,13 +52,16 @@ def _delete(call: Call, bucket: Bucket, key: str, version_id: str) -> _Deleted:
 async def delete_object(call: Call) -> Reply:
     """DeleteObject: 204 whether there was one or not."""
     with call.objects.lock:
-        deleted = _delete(call, call.the_bucket(), call.key, call.parameter("versionId"))
+        version_id = call.parameter("versionId")
+        if "versionId" in call.query:
+            check_version_id(version_id)
+        deleted = _delete(call, call.the_bucket(), call.key, version_id)
     headers: dict[str, str] = {}
     if deleted.marker:
         headers["x-oss-delete-marker"] = "true"
-    version_id = deleted.version_id or deleted.marker_version_id
-    if version_id:
-        headers["x-oss-version-id"] = version_id
+    touched = deleted.version_id or deleted.marker_version_id
+    if touched:
+        headers["x-oss-version-id"] = touched
     return Reply(204, headers)
 
 
@@ -75,6 +79,8 @@ async def delete_multiple_objects(call: Call) -> Reply:
             text = "The specified object is not valid."
             raise OssFault(400, "InvalidObjectName", text, ec="0016-00000005")
     for key, version_id in wanted:
+        if version_id:
+            check_version_id(version_id)
         action = "oss:DeleteObjectVersion" if version_id else "oss:DeleteObject"
         authorize(call, action, bucket, key)
     quiet = text_of(root, "Quiet").strip().lower() == "true"

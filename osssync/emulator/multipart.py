@@ -5,6 +5,7 @@ Source: help.aliyun.com, InitiateMultipartUpload, UploadPart, CompleteMultipartU
 AbortMultipartUpload (read 2026-11).
 """
 
+import base64
 import hashlib
 import secrets
 from collections.abc import Iterable
@@ -15,16 +16,17 @@ from xml.etree.ElementTree import Element
 from osssync.emulator.attributes import encryption_headers, new_version, version_headers
 from osssync.emulator.blobs import Content
 from osssync.emulator.call import Call, Reply, invalid_argument, xml_reply
+from osssync.emulator.checksums import digests
 from osssync.emulator.errors import OssFault
 from osssync.emulator.listing import encoder, encoding_element
 from osssync.emulator.objects import Bucket
 from osssync.emulator.records import Part, Upload, Version
 from osssync.emulator.writing import (
+    check_callback,
     check_overwrite,
     combine_crc64,
     forbids_overwrite,
     receive_checked,
-    refuse_callback,
 )
 from osssync.emulator.xml import document, leaf, malformed, parse, text_of, tree
 
@@ -61,7 +63,9 @@ async def initiate(call: Call) -> Reply:
     model = replace(new_version(call, bucket), kind="Multipart")
     forbidden = forbids_overwrite(call)
     check_overwrite(bucket, call.key, forbidden=forbidden)
-    upload = Upload(secrets.token_hex(16).upper(), model, forbidden)
+    upload = Upload(
+        secrets.token_hex(16).upper(), model, forbidden, sequential="sequential" in call.query
+    )
     call.objects.begin_upload(bucket, upload)
     root = tree(
         "InitiateMultipartUploadResult",
@@ -96,6 +100,7 @@ async def upload_part(call: Call) -> Reply:
     part = Part(number, received.content, etag, received.crc64, call.now_s)
     with call.objects.lock:
         upload = find_upload(call, bucket, UPLOAD_PART_EC)  # it may have ended meanwhile
+        _check_sequence(upload, number)
         call.objects.add_part(bucket, upload, part)
     return Reply(
         headers={
@@ -104,6 +109,13 @@ async def upload_part(call: Call) -> Reply:
             **encryption_headers(upload.model),
         }
     )
+
+
+def _check_sequence(upload: Upload, number: int) -> None:
+    """Refuse to leave a gap in an upload that was initiated as sequential."""
+    if upload.sequential and number > max(upload.parts, default=0) + 1:
+        text = "The part number is not sequential."
+        raise OssFault(400, "PartNotSequential", text, ec="0042-00000105")
 
 
 async def abort(call: Call) -> Reply:
@@ -126,17 +138,19 @@ async def complete(call: Call) -> Reply:
     """CompleteMultipartUpload."""
     bucket = call.the_bucket()
     encode = encoder(call)
-    refuse_callback(call)
     body = await call.body.read()
     everything = _complete_all(call, body)
+    md5 = await _sequential_md5(call, bucket)
     with call.objects.lock:
         upload = find_upload(call, bucket, COMPLETE_EC)
         parts = _all_parts(upload) if everything else _named_parts(upload, _wanted(body))
         _check_sizes(parts)
         forbidden = upload.forbid_overwrite or forbids_overwrite(call)
         check_overwrite(bucket, call.key, forbidden=forbidden)
-        version = call.objects.store(bucket, _assemble(upload, parts, call.now_s))
+        assembled = _assemble(upload, parts, call.now_s)
+        version = call.objects.store(bucket, replace(assembled, md5=md5))
         call.objects.end_upload(bucket, upload)
+    check_callback(call)
     root = tree(
         "CompleteMultipartUploadResult",
         encoding_element(call),
@@ -152,6 +166,16 @@ async def complete(call: Call) -> Reply:
         **encryption_headers(version),
     }
     return xml_reply(document(root), headers)
+
+
+async def _sequential_md5(call: Call, bucket: Bucket) -> str:
+    """The Content-MD5 that only objects of sequential uploads have; empty for others."""
+    upload = find_upload(call, bucket, COMPLETE_EC)
+    if not upload.sequential:
+        return ""
+    whole = Content.join(upload.parts[number].content for number in sorted(upload.parts))
+    md5, _ = await digests(whole, call.world.executor)
+    return base64.b64encode(md5).decode()
 
 
 def _complete_all(call: Call, body: bytes) -> bool:

@@ -80,6 +80,9 @@ async def delete_style(call: Call) -> Reply:
 async def put_inventory(call: Call) -> Reply:
     """PutBucketInventory."""
     root = parse(await body_of(call), "InventoryConfiguration")
+    for element in root.iter():
+        if element.text in {"True", "False"}:
+            element.text = element.text.lower()
     rules.inventory(root)
     name = call.parameter("inventoryId")
     if name != text_of(root, "Id").strip():

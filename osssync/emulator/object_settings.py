@@ -4,7 +4,7 @@ Source: help.aliyun.com, PutObjectACL, GetObjectACL, PutObjectTagging, GetObject
 DeleteObjectTagging, RestoreObject (read 2026-11).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from osssync.emulator.attributes import check_tags, object_acl, version_headers
 from osssync.emulator.call import Call, Reply, invalid_argument, xml_reply
@@ -75,37 +75,49 @@ async def delete_object_tagging(call: Call) -> Reply:
     return reply
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a RestoreRequest says; ``tier`` is empty where it says nothing."""
+
+    days: int
+    tier: str
+
+
 async def restore_object(call: Call) -> Reply:
     """RestoreObject: 202 begins, 409 while it goes on, 200 prolongs.
 
     How long it goes on is ``Settings.restore_s``.
     """
-    days = _days(await body_of(call))
+    wish = _wish(await body_of(call))
     with call.objects.lock:
         bucket = call.the_bucket()
         version = find_version(call, bucket)
         if not version.is_archived:
             text = "The operation is not valid for the object's storage class"
             raise OssFault(400, "OperationNotSupported", text, ec="0016-00000702")
-        if days > _MAX_DAYS[version.storage_class]:
-            raise invalid_argument("Days is beyond the limit.", "Days", str(days))
-        version, status = _restored(call, version, days)
+        if version.storage_class == "Archive" and wish.tier:
+            raise malformed()
+        if wish.days > _MAX_DAYS[version.storage_class]:
+            raise invalid_argument("Days is beyond the limit.", "Days", str(wish.days))
+        version, status = _restored(call, version, wish.days)
         call.objects.change(bucket, version)
-    headers = {"x-oss-object-restore-priority": "Standard"} if status == 202 else {}
-    return Reply(status, {**headers, **version_headers(version, bucket)})
+    headers = version_headers(version, bucket)
+    if version.storage_class != "Archive" and status == 202:
+        headers["x-oss-object-restore-priority"] = wish.tier or "Standard"
+    return Reply(status, headers)
 
 
-def _days(body: bytes) -> int:
+def _wish(body: bytes) -> _Wish:
     if not body.strip():
-        return 1
+        return _Wish(1, "")
     root = parse(body, "RestoreRequest")
     text = text_of(root, "Days", "1").strip()
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 365:
         raise invalid_argument("Days must be between 1 and 365.", "Days", text)
-    tier = text_of(root, "JobParameters/Tier", "Standard").strip()
-    if tier not in _TIERS:
-        raise malformed()
-    return int(text)
+    tier = text_of(root, "JobParameters/Tier").strip()
+    if tier and tier not in _TIERS:
+        raise invalid_argument("The Tier is not valid.", "Tier", tier)
+    return _Wish(int(text), tier)
 
 
 def _restored(call: Call, version: Version, days: int) -> tuple[Version, int]:

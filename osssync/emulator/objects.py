@@ -83,6 +83,7 @@ class Objects:
         self.lock = threading.RLock()
         self.vault = Vault(root)
         self.buckets: dict[str, Bucket] = {}
+        self.account = Bucket("", "", 0.0)  # holds the settings of the account itself
         self._ledger: Ledger = NoLedger()
         if root is not None:
             ledger = FileLedger(root / "ledger.ndjson")
@@ -193,6 +194,7 @@ class Objects:
             values = {
                 "model": pack_version(upload.model),
                 "forbid_overwrite": upload.forbid_overwrite,
+                "sequential": upload.sequential,
             }
             self._ledger.put(("upload", bucket.name, upload.upload_id), values)
 
@@ -261,7 +263,9 @@ class Objects:
         unpacker = Unpacker(self.vault)
         records, ledger.records = ledger.records, {}
         for name, value in records.items():
-            if name[0] == "bucket":
+            if name == ("bucket", ""):
+                self.account = Bucket(**value)
+            elif name[0] == "bucket":
                 self.buckets[name[1]] = Bucket(**value)
         for name, value in records.items():
             bucket = self.buckets.get(name[1])
@@ -280,7 +284,9 @@ def _reload(
             bucket.keys.add(key)
         case ("upload", _, upload_id):
             model = unpacker.version(value["model"])
-            bucket.uploads[upload_id] = Upload(upload_id, model, value["forbid_overwrite"])
+            bucket.uploads[upload_id] = Upload(
+                upload_id, model, value["forbid_overwrite"], value["sequential"]
+            )
         case ("part", _, upload_id, number) if upload_id in bucket.uploads:
             bucket.uploads[upload_id].parts[int(number)] = unpacker.part(value)
 

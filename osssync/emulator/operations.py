@@ -3,7 +3,7 @@
 Source: help.aliyun.com, "List of operations by function", RAM actions of each (read 2026-11).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from osssync.emulator import (
@@ -26,7 +26,7 @@ from osssync.emulator import (
     writing,
 )
 from osssync.emulator.call import Call, Reply, not_implemented
-from osssync.emulator.configurations import CONFIGURATIONS, Run
+from osssync.emulator.configurations import CONFIGURATIONS, Configuration, Run
 from osssync.emulator.errors import OssFault
 
 SERVICE, BUCKET, OBJECT = "service", "bucket", "object"
@@ -59,7 +59,17 @@ def _op(name: str, run: Run, action: str = "") -> Operation:
 
 Row = dict[str, Operation]  # sub-resource → operation; "" is the request without any
 
+_ACCOUNT_BLOCK = next(one for one in CONFIGURATIONS if one.resource == "publicAccessBlock")
+
+
+def _account(make: Callable[[Configuration], Run], name: str) -> Row:
+    """The row of the one setting that an account has of its own."""
+    operation = Operation(name, make(_ACCOUNT_BLOCK), f"oss:{name}", needs_bucket=False)
+    return {_ACCOUNT_BLOCK.resource: operation}
+
+
 _SERVICE_GET: Row = {
+    **_account(configurations.getter, "GetPublicAccessBlock"),
     "regions": Operation(
         "DescribeRegions", buckets.describe_regions, "oss:DescribeRegions", needs_bucket=False
     ),
@@ -163,6 +173,8 @@ _PREFLIGHT: Row = {"": Operation("OptionObject", cors.preflight, "", authorizes=
 
 _TABLE: dict[tuple[str, str], Row] = {
     ("GET", SERVICE): _SERVICE_GET,
+    ("PUT", SERVICE): _account(configurations.putter, "PutPublicAccessBlock"),
+    ("DELETE", SERVICE): _account(configurations.deleter, "DeletePublicAccessBlock"),
     ("PUT", BUCKET): _BUCKET_PUT,
     ("GET", BUCKET): _BUCKET_GET,
     ("DELETE", BUCKET): _BUCKET_DELETE,

@@ -47,7 +47,7 @@ def authorize(call: Call, action: str, bucket: Bucket | None, key: str) -> None:
     name = resource(bucket.name if bucket else call.bucket, key)
     identity = call.identity
     verdict = _bucket_verdict(call, action, name, bucket)
-    if verdict is False or _is_blocked(identity, bucket):
+    if verdict is False or _is_blocked(call, bucket):
         raise denied(identity)
     if identity.forbids(action, name, call.context):
         raise denied(identity)
@@ -75,11 +75,14 @@ def _principal(identity: Identity) -> str:
     return f"arn:sts::{identity.name}/session"
 
 
-def _is_blocked(identity: Identity, bucket: Bucket | None) -> bool:
-    """Whether public access is blocked, and this is one."""
-    if bucket is None or not identity.is_anonymous:
+def _is_blocked(call: Call, bucket: Bucket | None) -> bool:
+    """Whether public access is blocked, for the bucket or the account, and this is one."""
+    if bucket is None or not call.identity.is_anonymous:
         return False
-    return ">true<" in bucket.configurations.get("publicAccessBlock", "")
+    return any(
+        ">true<" in one.configurations.get("publicAccessBlock", "")
+        for one in (bucket, call.objects.account)
+    )
 
 
 def _is_public(action: str, bucket: Bucket, key: str) -> bool:

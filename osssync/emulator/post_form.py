@@ -19,13 +19,13 @@ from urllib.parse import quote
 from osssync.emulator.attributes import new_version, version_headers
 from osssync.emulator.blobs import BlobFile, Content
 from osssync.emulator.body import MAX_PUT_BYTES, Received
-from osssync.emulator.call import Call, Reply, invalid_argument, not_implemented, xml_reply
+from osssync.emulator.call import Call, Reply, invalid_argument, xml_reply
 from osssync.emulator.checksums import digests
 from osssync.emulator.errors import OssFault
 from osssync.emulator.permissions import authorize
 from osssync.emulator.records import Version
 from osssync.emulator.signature import authenticate_form
-from osssync.emulator.writing import check_overwrite, finished, forbids_overwrite
+from osssync.emulator.writing import check_callback, check_overwrite, finished, forbids_overwrite
 from osssync.emulator.xml import document, leaf, tree
 
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,200})"?', re.IGNORECASE)
@@ -130,9 +130,10 @@ async def post_object(call: Call) -> Reply:
         _check_policy(form.fields["policy"], fields, form.stop - form.start, call.now_s)
     bucket = call.the_bucket()
     authorize(posted, "oss:PutObject", bucket, key)
-    if "callback" in form.fields:
-        raise not_implemented("The emulator calls no application servers: callback.")
     version = await _store(posted, whole.content.slice(form.start, form.stop))
+    if "callback" in form.fields:
+        posted.query = {"callback": form.fields["callback"]}
+    check_callback(posted)
     return _reply(posted, form, version.etag, version_headers(version, bucket))
 
 

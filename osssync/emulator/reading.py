@@ -3,6 +3,7 @@
 Source: help.aliyun.com, GetObject, HeadObject, GetObjectMeta, "Symbolic links" (read 2026-11).
 """
 
+import re
 from collections.abc import Mapping
 
 from osssync.emulator import conditions, ranges
@@ -10,7 +11,7 @@ from osssync.emulator.attributes import version_headers
 from osssync.emulator.call import Call, Reply, invalid_argument, not_implemented
 from osssync.emulator.errors import OssFault
 from osssync.emulator.moments import http_date
-from osssync.emulator.objects import Bucket
+from osssync.emulator.objects import NULL_VERSION, Bucket
 from osssync.emulator.records import Version
 
 _OVERRIDES = {
@@ -21,6 +22,7 @@ _OVERRIDES = {
     "response-content-disposition": "Content-Disposition",
     "response-content-encoding": "Content-Encoding",
 }
+_VERSION_ID = re.compile(r"CAEQ[A-Za-z0-9_\-]{8,128}")
 _MIN_LIMIT, _MAX_LIMIT = 819_200, 838_860_800  # bit/s, documented
 
 
@@ -57,6 +59,7 @@ def named_version(bucket: Bucket, key: str, version_id: str) -> Version:
             headers = {"x-oss-delete-marker": "true", **version_headers(current, bucket)}
             raise no_such_key(key, headers)
         return current
+    check_version_id(version_id)
     version = bucket.find(key, version_id)
     if version is None:
         text = "The specified version does not exist."
@@ -70,6 +73,16 @@ def named_version(bucket: Bucket, key: str, version_id: str) -> Version:
             405, "MethodNotAllowed", text, ec="0026-00000032", extra=extra, headers=headers
         )
     return version
+
+
+def check_version_id(version_id: str) -> None:
+    """Refuse what cannot be a version id.
+
+    Raises:
+        OssFault: InvalidArgument.
+    """
+    if version_id != NULL_VERSION and not _VERSION_ID.fullmatch(version_id):
+        raise invalid_argument("Invalid version id specified", "versionId", version_id)
 
 
 def follow(bucket: Bucket, version: Version) -> Version:

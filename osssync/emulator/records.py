@@ -75,6 +75,7 @@ class Upload:
     upload_id: str
     model: Version
     forbid_overwrite: bool
+    sequential: bool = False  # parts come in order, and the object gets a Content-MD5
     parts: dict[int, Part] = field(default_factory=dict)
 
 

@@ -5,7 +5,7 @@ Source: help.aliyun.com, PutSymlink, GetSymlink (read 2026-11).
 
 import hashlib
 from dataclasses import replace
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from osssync.emulator.attributes import check_key, new_version, version_headers
 from osssync.emulator.call import Call, Reply, invalid_argument
@@ -45,7 +45,7 @@ async def get_symlink(call: Call) -> Reply:
         raise OssFault(400, "NotSymlink", text, ec="0026-00000022")
     return Reply(
         headers={
-            "x-oss-symlink-target": version.symlink_target,
+            "x-oss-symlink-target": quote(version.symlink_target, safe=""),
             "ETag": f'"{version.etag}"',
             "Last-Modified": http_date(version.modified_s),
             **dict(version.metadata),

@@ -16,7 +16,7 @@ from osssync.emulator.attributes import (
 )
 from osssync.emulator.blobs import Content
 from osssync.emulator.body import Received
-from osssync.emulator.call import Call, Reply, invalid_argument, not_implemented
+from osssync.emulator.call import Call, Reply, invalid_argument
 from osssync.emulator.errors import OssFault
 from osssync.emulator.objects import Bucket
 from osssync.emulator.records import Version
@@ -70,14 +70,15 @@ async def receive_checked(call: Call) -> Received:
     return received
 
 
-def refuse_callback(call: Call) -> None:
-    """Say honestly that no callback will be made.
+def check_callback(call: Call) -> None:
+    """Say honestly that no callback was made. The object is stored all the same, as by OSS.
 
     Raises:
-        OssFault: NotImplemented.
+        OssFault: CallbackFailed, with its status 203.
     """
     if "x-oss-callback" in call.headers or "callback" in call.query:
-        raise not_implemented("The emulator calls no application servers: x-oss-callback.")
+        text = "The emulator calls no application servers; the object is stored."
+        raise OssFault(203, "CallbackFailed", text, ec="0007-00000203")
 
 
 def forbids_overwrite(call: Call) -> bool:
@@ -110,13 +111,13 @@ async def put_object(call: Call) -> Reply:
     """PutObject."""
     bucket = call.the_bucket()
     model = new_version(call, bucket)
-    refuse_callback(call)
     forbidden = forbids_overwrite(call)
     check_overwrite(bucket, call.key, forbidden=forbidden)
     received = await receive_checked(call)
     with call.objects.lock:
         check_overwrite(call.the_bucket(), call.key, forbidden=forbidden)
         version = call.objects.store(call.the_bucket(), finished(model, received, call.now_s))
+    check_callback(call)
     return Reply(
         headers={
             "ETag": f'"{version.etag}"',
@@ -143,7 +144,6 @@ def finished(model: Version, received: Received, now_s: float) -> Version:
 async def append_object(call: Call) -> Reply:
     """AppendObject: the body goes to the end of the object if that is where the client is."""
     bucket = call.the_bucket()
-    model = new_version(call, bucket)
     text = call.parameter("position")
     if not text.isascii() or not text.isdigit():
         if "position" not in call.query:
@@ -153,7 +153,9 @@ async def append_object(call: Call) -> Reply:
             "Argument position must be an unsigned integer.", "position", text, ec="0016-00000502"
         )
     position = int(text[:20])
-    _appendable(bucket, call.key, position)
+    existing = _appendable(bucket, call.key, position)
+    # What belongs to the object is said when it is made; later appends cannot change it.
+    model = existing or replace(new_version(call, bucket), kind="Appendable")
     received = await receive_checked(call)
     with call.objects.lock:
         version = _append(call, model, position, received)
@@ -198,7 +200,7 @@ def _append(call: Call, model: Version, position: int, received: Received) -> Ve
     old = current.content if current else Content()
     crc = combine_crc64(current.crc64 or 0, received.crc64, received.content.size) if current else 0
     version = replace(
-        current or replace(model, kind="Appendable"),
+        current or model,
         content=Content.join((old, received.content)),
         crc64=crc if current else received.crc64,
         etag=f"{received.md5.hex().upper()[:24]}{old.size + received.content.size:08X}",

@@ -1,8 +1,8 @@
 """XML as OSS speaks it: tolerant of what real clients send, strict in what it writes.
 
 Replies never carry a namespace. Source: OSS API reference, "Common response headers" and the
-request bodies of each operation; the control characters are what the Go SDK sends in
-DeleteMultipleObjects (``&#x0B;``), illegal in XML 1.0 yet accepted by OSS.
+request bodies of each operation; control characters, illegal in XML 1.0, are what SDKs send in
+DeleteMultipleObjects, by reference (Go, ``&#x0B;``) or raw (Python), and OSS accepts both.
 """
 
 import re
@@ -13,7 +13,7 @@ from osssync.emulator.errors import OssFault
 # Where a body cannot be XML 1.0 the characters U+0000..U+001F travel through the parser as the
 # noncharacters U+FDD0..U+FDEF: 32 code points no interchange text may hold, so nothing collides.
 _NONCHARACTERS = 0xFDD0
-_REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
+_REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));|[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SPECIAL = re.compile("[\x00-\x1f&<>\x7f\ufdd0-\ufdef]")
 _RESTORE = {_NONCHARACTERS + code: code for code in range(0x20)}
 
@@ -55,7 +55,10 @@ def document(root: str) -> bytes:
 
 
 def _reference(match: re.Match[bytes]) -> bytes:
-    code = int(match[1], 16) if match[1] else int(match[2])
+    if match[0][:1] != b"&":
+        code = match[0][0]
+    else:
+        code = int(match[1], 16) if match[1] else int(match[2])
     if code < 0x20 and code not in {0x9, 0xA, 0xD}:
         return chr(_NONCHARACTERS + code).encode()
     return match[0]
@@ -96,5 +99,5 @@ def render(element: ET.Element) -> str:
     """An element as text again, without namespaces, attributes or white space between elements."""
     children = list(element)
     if not children:
-        return leaf(element.tag, (element.text or "").strip() if element.text else "")
+        return leaf(element.tag, element.text or "")
     return tree(element.tag, *(render(child) for child in children))

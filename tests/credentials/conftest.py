@@ -1,11 +1,13 @@
 """What all tests of credentials share: a stub service, a clock to turn, and no way out."""
 
+import json
 import os
 import socket
 
 import pytest
 
-from osssync.config import CredentialSettings
+from osssync.config import CredentialSettings, CredentialSource
+from osssync.credentials.sources import open_fetcher
 from tests.credentials.metadata_stub import MetadataStub
 
 
@@ -52,3 +54,19 @@ class TurnedClock:
 @pytest.fixture
 def clock():
     return TurnedClock()
+
+
+@pytest.fixture
+def profiles(tmp_path):
+    """Write profiles and get back a function that fetches by one of them."""
+
+    def write_and_open(*entries, current="default", **fields):
+        folder = tmp_path / ".aliyun"
+        folder.mkdir(exist_ok=True)
+        content = {"current": current, "profiles": list(entries)}
+        (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
+        return open_fetcher(
+            CredentialSettings(source=CredentialSource.PROFILE, **fields), {"HOME": str(tmp_path)}
+        )
+
+    return write_and_open

@@ -35,12 +35,13 @@ def test_a_refresh_is_always_due_after_the_fetch_and_before_the_end(life_s, jitt
 
 @given(LIVES_S, JITTERS)
 def test_jitter_moves_a_refresh_within_a_third_of_the_margin(life_s, jitter):
-    """A service that rotates at 80 % of a life is asked after that, whatever the jitter."""
+    """A service that rotates at 80 % of a life is asked after that, and in time."""
     pace = Pace()
 
     due_s = pace.refresh_after_s(life_s, jitter)
 
     assert due_s >= min(0.9 * pace.look_s, 0.85 * life_s) - 1e-6
+    assert life_s - due_s >= min(0.7 * pace.margin_s, 0.1 * life_s)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def test_no_log_record_holds_a_secret(stub, settings, caplog, clock):
 
     text = caplog.text
 
+    assert {record.name for record in caplog.records} == {"osssync.credentials.provider"}
     assert "still valid, but a refresh failed" in text
     assert "were refused" in text
     for secret in (SECRET, STS_TOKEN, "imds-", first.access_key_id):

@@ -5,6 +5,13 @@ import socket
 import threading
 from dataclasses import dataclass, field
 
+from osssync.checksums import crc64
+from osssync.config import OssSettings
+from osssync.oss.bucket import open_bucket
+from osssync.oss.endpoint import Endpoint
+from osssync.oss.session import PooledSession
+from osssync.oss.signing import ClockOffset
+
 ACCESS_KEY_ID = "STS.test-key-id"
 SECRET = "test-access-key-secret-0123456789"
 TOKEN = "CAIStest-security-token/" + "x" * 80
@@ -168,3 +175,51 @@ def error_xml(code, message="what happened", **extra):
     elements = {"Code": code, "Message": message, **extra}
     inner = "".join(f"<{name}>{value}</{name}>" for name, value in elements.items())
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
+
+
+def crc_header(body):
+    """What OSS says of an object with this body."""
+    return {
+        "x-oss-hash-crc64ecma": str(crc64(body)),
+        "ETag": '"E1"',
+        "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT",
+    }
+
+
+@contextlib.contextmanager
+def opened(url, *, pool_size=4, path_style=True, **settings):
+    """A bucket at ``url`` with its own session."""
+    oss_settings = OssSettings(**({"connect_timeout_s": 5.0, "read_timeout_s": 5.0} | settings))
+    session = PooledSession(oss_settings, pool_size)
+    endpoint = Endpoint(url, "cn-test", path_style=path_style)
+    try:
+        yield open_bucket(
+            "bucket", oss_settings, endpoint, FixedCredentials(), session, ClockOffset()
+        )
+    finally:
+        session.close()
+
+
+def read(bucket, key="k"):
+    """All bytes of an object."""
+    received = bytearray()
+    bucket.get(key, received.extend)
+    return bytes(received)
+
+
+@contextlib.contextmanager
+def raw_server(serve):
+    """A listener whose one connection is given to ``serve``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run():
+            connection, _ = listener.accept()
+            with connection:
+                serve(connection)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            thread.join(10)

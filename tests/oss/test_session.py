@@ -1,56 +1,36 @@
 """Connections: reused, bounded, and never led astray by redirects, proxies or netrc."""
 
-import contextlib
-import datetime as dt
 import gzip
-import ipaddress
+import mmap
 import socket
-import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from osssync.config import OssSettings
 from osssync.errors import (
     AccessDeniedError,
     NetworkError,
     NotFoundError,
     OssError,
-    OsssyncError,
     ServerFaultError,
     UsageError,
 )
 from osssync.oss.bucket import open_bucket
 from osssync.oss.endpoint import Endpoint
-from osssync.oss.session import PooledSession
 from osssync.oss.signing import ClockOffset
-from tests.oss.stub_server import CLOSE, STALL, Answer, FixedCredentials, StubServer, error_xml
-
-
-@contextlib.contextmanager
-def opened(url, *, pool_size=4, path_style=True, **settings):
-    """A bucket at ``url`` with its own session."""
-    oss_settings = OssSettings(**({"connect_timeout_s": 5.0, "read_timeout_s": 5.0} | settings))
-    session = PooledSession(oss_settings, pool_size)
-    endpoint = Endpoint(url, "cn-test", path_style=path_style)
-    try:
-        yield open_bucket(
-            "bucket", oss_settings, endpoint, FixedCredentials(), session, ClockOffset()
-        )
-    finally:
-        session.close()
-
-
-def read(bucket, key="k"):
-    received = bytearray()
-    bucket.get(key, received.extend)
-    return bytes(received)
+from tests.oss.stub_server import (
+    CLOSE,
+    STALL,
+    Answer,
+    FixedCredentials,
+    StubServer,
+    error_xml,
+    opened,
+    raw_server,
+    read,
+)
 
 
 def test_a_hundred_requests_of_every_kind_use_one_connection(server, bucket):
@@ -243,24 +223,6 @@ def test_a_body_that_stops_times_out(server):
         read(bucket)
 
 
-@contextlib.contextmanager
-def raw_server(serve):
-    """A listener whose one connection is given to ``serve``."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def run():
-            connection, _ = listener.accept()
-            with connection:
-                serve(connection)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            thread.join(10)
-
-
 def test_a_slow_receiver_is_not_a_slow_connect():
     """While a body is sent the read timeout counts, not the shorter one for connecting."""
 
@@ -285,6 +247,20 @@ def test_a_receiver_that_stops_times_out():
         with pytest.raises(NetworkError, match="timed out"):
             bucket.put("k", b"x" * (32 << 20), headers={}, crc64=None)
         done.set()
+
+
+def test_a_mapped_file_can_be_closed_while_the_error_lives():
+    """An error in the middle of a body holds frames, but no view of the file."""
+    done = threading.Event()
+
+    with raw_server(lambda _: done.wait(5)) as url, opened(url, read_timeout_s=0.2) as bucket:
+        mapped = mmap.mmap(-1, 32 << 20)
+        with pytest.raises(NetworkError) as caught:
+            bucket.put("k", mapped, headers={}, crc64=0)
+        done.set()
+        mapped.close()
+
+    assert caught.value.__traceback__ is not None
 
 
 def test_a_refusal_before_the_body_is_read_is_heard():
@@ -375,82 +351,3 @@ def test_a_token_that_would_break_its_line_is_refused_unseen(settings, server, s
 
     assert "secret" not in str(caught.value)
     assert server.requests == []
-
-
-def certificate(host):
-    """A self-signed certificate and its key, in PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "osssync test")])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return signed.public_bytes(pem), private
-
-
-@contextlib.contextmanager
-def tls_server(tmp_path, host):
-    """A TLS server at 127.0.0.1 with a certificate for ``host``; yields its port and CA file."""
-    public, private = certificate(host)
-    ca_file, chain = tmp_path / "ca.pem", tmp_path / "chain.pem"
-    ca_file.write_bytes(public)
-    chain.write_bytes(public + private)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(chain)
-
-    def serve(connection):
-        with (
-            contextlib.suppress(OSError),
-            context.wrap_socket(connection, server_side=True) as secure,
-        ):
-            secure.recv(10_000)
-            secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-    with raw_server(serve) as url:
-        yield url.replace("http:", "https:"), str(ca_file)
-
-
-def test_a_private_ca_is_trusted_when_given(tmp_path):
-    """TLS with the settings' ca_file."""
-    with (
-        tls_server(tmp_path, "127.0.0.1") as (url, ca_file),
-        opened(url, ca_file=ca_file) as bucket,
-    ):
-        assert read(bucket) == b"ok"
-
-
-@pytest.mark.parametrize(("host", "with_ca"), [("127.0.0.1", False), ("127.0.0.2", True)])
-def test_certificates_are_verified(tmp_path, host, with_ca):
-    """An unknown CA, and another host's certificate: no repeat helps, and the message says so."""
-    with (
-        tls_server(tmp_path, host) as (url, ca_file),
-        opened(url, ca_file=ca_file if with_ca else "") as bucket,
-        pytest.raises(OsssyncError, match="certificate is not trusted") as caught,
-    ):
-        read(bucket)
-
-    assert not caught.value.retryable
-
-
-def test_a_ca_file_that_cannot_be_read_is_a_usage_error(tmp_path):
-    """Before anything is sent."""
-    with (
-        opened("https://127.0.0.1:1", ca_file=str(tmp_path / "none.pem")) as bucket,
-        pytest.raises(UsageError, match="CA file"),
-    ):
-        read(bucket)

@@ -162,7 +162,7 @@ def test_a_directory_that_exists_is_left_alone(compare):
     here = Entry("d/", 0, 5 * S, EntryKind.DIRECTORY)
     there = Entry("d/", 0, 9 * S, EntryKind.DIRECTORY)
 
-    assert decide(here, there, compare, COPY) == Action(SKIP, here, "directory exists")
+    assert decide(here, there, compare, COPY) == Action(SKIP, here, "exists")
     assert decide(here, None, compare, COPY).kind is TRANSFER
 
 
