@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import StreamReader
 from fastcrc import crc64
@@ -78,6 +79,10 @@ class Spool:
         os.close(self._descriptor)
 
 
+class _Pacer(Protocol):
+    async def spend(self, size: int) -> None: ...
+
+
 class BodyReader:
     """The body of one request.
 
@@ -94,6 +99,7 @@ class BodyReader:
         self._proceed = proceed
         self.expected = expected
         self.received = 0  # bytes so far
+        self.pace: _Pacer | None = None
 
     async def _next(self, limit: int) -> bytes:
         """The next bytes, empty at the end."""
@@ -104,6 +110,8 @@ class BodyReader:
         except Exception as error:
             raise cut_short() from error
         self.received += len(chunk)
+        if self.pace is not None:
+            await self.pace.spend(len(chunk))
         if self.received > limit:
             raise too_large()
         if not chunk and self.expected is not None and self.received != self.expected:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from osssync.emulator.authority import Authority, Identity
 from osssync.emulator.blobs import Content
@@ -82,14 +83,32 @@ class Call:
         return int(text)
 
 
+class Pacer(Protocol):
+    """Keeps a body from going too fast."""
+
+    @property
+    def step(self) -> int:
+        """Bytes to send at once."""
+        ...
+
+    async def spend(self, size: int) -> None:
+        """Wait until ``size`` more bytes are due."""
+        ...
+
+
 @dataclass(slots=True)
 class Reply:
-    """The answer to a request. ``content`` is sent after the headers instead of ``body``."""
+    """The answer to a request. ``content`` is sent after the headers instead of ``body``.
+
+    ``pace`` holds for ``content`` only.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     content: Content | None = None
+    chunked: bool = False  # the body goes without Content-Length
+    pace: Pacer | None = None
 
 
 def xml_reply(body: bytes, headers: dict[str, str] | None = None) -> Reply:

@@ -1,6 +1,7 @@
 """Bucket sub-resources that are one document each: put, get, delete, all by one table.
 
-Most are only kept and read back; versioning, encryption, policy, website and CORS also act.
+Most are only kept and read back; versioning, encryption, website and CORS also act. Bucket
+policies are JSON and have a module of their own.
 Source: help.aliyun.com, "Operations on buckets" and the error codes of each (read 2026-11).
 """
 
@@ -15,13 +16,10 @@ from osssync.emulator.buckets import RESOURCE_GROUP
 from osssync.emulator.call import Call, Reply, xml_reply
 from osssync.emulator.errors import OssFault
 from osssync.emulator.lifecycle_rules import lifecycle
-from osssync.emulator.policy import Policy
-from osssync.emulator.policy_conditions import PolicyError
 from osssync.emulator.writing import content_md5
 from osssync.emulator.xml import document, leaf, parse, render, tree
 
 _MAX_BODY_BYTES = 4 << 20
-_MAX_POLICY_BYTES = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,65 +312,6 @@ async def get_versioning(call: Call) -> Reply:
     status = call.the_bucket().versioning
     root = tree("VersioningConfiguration", leaf("Status", status) if status else "")
     return xml_reply(document(root))
-
-
-_CALLBACKS = next(one for one in CONFIGURATIONS if one.resource == "callbackPolicy")
-
-
-def _is_callback(call: Call) -> bool:
-    """Callback policies share the sub-resource of bucket policies."""
-    return call.parameter("comp") == "callback"
-
-
-async def put_policy(call: Call) -> Reply:
-    """PutBucketPolicy: JSON; it counts at once."""
-    if _is_callback(call):
-        return await putter(_CALLBACKS)(call)
-    body = await body_of(call)
-    if len(body) > _MAX_POLICY_BYTES:
-        text = "The length of the policy must be less than 16KB."
-        raise OssFault(400, "InvalidPolicyDocument", text, ec="0030-00000001")
-    try:
-        text = body.decode("utf-8")
-        Policy.parse(text)
-    except (PolicyError, UnicodeDecodeError) as error:
-        message = f"The policy is not valid: {error}"
-        raise OssFault(400, "InvalidPolicyDocument", message, ec="0030-00000002") from error
-    keep(call, "policy", text)
-    return Reply()
-
-
-_NO_POLICY = Missing("NoSuchBucketPolicy", "The bucket policy does not exist.", "0030-00000003")
-
-
-async def get_policy(call: Call) -> Reply:
-    """GetBucketPolicy."""
-    if _is_callback(call):
-        return await getter(_CALLBACKS)(call)
-    text = call.the_bucket().configurations.get("policy")
-    if text is None:
-        raise _NO_POLICY.fault(call.bucket)
-    return Reply(headers={"Content-Type": "application/json"}, body=text.encode())
-
-
-async def delete_policy(call: Call) -> Reply:
-    """DeleteBucketPolicy."""
-    if _is_callback(call):
-        return await deleter(_CALLBACKS)(call)
-    forget(call, "policy")
-    return Reply(204)
-
-
-async def get_policy_status(call: Call) -> Reply:
-    """GetBucketPolicyStatus: whether a statement allows everybody."""
-    text = call.the_bucket().configurations.get("policy")
-    if text is None:
-        raise _NO_POLICY.fault(call.bucket)
-    public = any(
-        one.allow and "*" in one.principals and not one.conditions
-        for one in Policy.parse(text).statements
-    )
-    return xml_reply(document(tree("PolicyStatus", leaf("IsPublic", str(public).lower()))))
 
 
 async def delete_tags(call: Call) -> Reply:

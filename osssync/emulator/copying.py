@@ -70,7 +70,7 @@ def _find_source(call: Call) -> _Source:
     authorize(call, action, bucket, key)
     version = follow(bucket, named_version(bucket, key, version_id))
     conditions.check(call.headers, version, _PREFIX)
-    check_readable(version, call.now_s)
+    check_readable(bucket, version, call.now_s)
     return _Source(bucket, version)
 
 

@@ -74,15 +74,8 @@ async def delete_multiple_objects(call: Call) -> Reply:
     wanted = [(text_of(one, "Key"), text_of(one, "VersionId")) for one in root.iter("Object")]
     if not 1 <= len(wanted) <= MAX_DELETES:
         raise malformed()
-    for key, _ in wanted:
-        if not 1 <= len(key.encode("utf-8", "surrogateescape")) <= MAX_KEY_BYTES:
-            text = "The specified object is not valid."
-            raise OssFault(400, "InvalidObjectName", text, ec="0016-00000005")
     for key, version_id in wanted:
-        if version_id:
-            check_version_id(version_id)
-        action = "oss:DeleteObjectVersion" if version_id else "oss:DeleteObject"
-        authorize(call, action, bucket, key)
+        _check_deletable(call, bucket, key, version_id)
     quiet = text_of(root, "Quiet").strip().lower() == "true"
     shown: list[str] = []
     with call.objects.lock:
@@ -93,6 +86,16 @@ async def delete_multiple_objects(call: Call) -> Reply:
     if quiet:
         return Reply()
     return xml_reply(document(tree("DeleteResult", encoding_element(call), *shown)))
+
+
+def _check_deletable(call: Call, bucket: Bucket, key: str, version_id: str) -> None:
+    if not 1 <= len(key.encode("utf-8", "surrogateescape")) <= MAX_KEY_BYTES:
+        text = "The specified object is not valid."
+        raise OssFault(400, "InvalidObjectName", text, ec="0016-00000005")
+    if version_id:
+        check_version_id(version_id)
+    action = "oss:DeleteObjectVersion" if version_id else "oss:DeleteObject"
+    authorize(call, action, bucket, key)
 
 
 def _check_digest(call: Call, body: bytes) -> None:

@@ -208,18 +208,21 @@ def _completed(rule: Element, identifier: str) -> Element:
     for name, text in defaults.items():
         if rule.find(name) is None:
             rule.append(_element(name, text))
+    selected = text_of(rule, "SourceSelectionCriteria/SseKmsEncryptedObjects/Status")
     if rule.find("SyncRole") is None:
-        for name in ("SourceSelectionCriteria", "EncryptionConfiguration"):
-            if (useless := rule.find(name)) is not None:
-                rule.remove(useless)
-    elif text_of(rule, "SourceSelectionCriteria/SseKmsEncryptedObjects/Status") != "Enabled":
-        if (unused := rule.find("EncryptionConfiguration")) is not None:
-            rule.remove(unused)
-    if (old := rule.find("ID")) is not None:
-        rule.remove(old)
+        _drop(rule, "SourceSelectionCriteria")
+    if rule.find("SyncRole") is None or selected != "Enabled":
+        _drop(rule, "EncryptionConfiguration")
+    _drop(rule, "ID")
     rule.insert(0, _element("ID", identifier))
     _set_status(rule, "starting")
     return rule
+
+
+def _drop(parent: Element, name: str) -> None:
+    child = parent.find(name)
+    if child is not None:
+        parent.remove(child)
 
 
 def _element(name: str, text: str) -> Element:
@@ -229,8 +232,7 @@ def _element(name: str, text: str) -> Element:
 
 
 def _set_status(rule: Element, status: str) -> None:
-    if (old := rule.find("Status")) is not None:
-        rule.remove(old)
+    _drop(rule, "Status")
     rule.append(_element("Status", status))
 
 

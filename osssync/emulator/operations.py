@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from osssync.emulator import (
+    bucket_policy,
     buckets,
     configurations,
     copying,
@@ -80,7 +81,7 @@ _SERVICE_GET: Row = {
 }
 _BUCKET_PUT: Row = {
     "acl": _op("PutBucketAcl", buckets.put_bucket_acl),
-    "policy": _op("PutBucketPolicy", configurations.put_policy),
+    "policy": _op("PutBucketPolicy", bucket_policy.put_policy),
     "versioning": _op("PutBucketVersioning", configurations.put_versioning),
     "style": _op("PutStyle", named_settings.put_style),
     "inventory": _op("PutBucketInventory", named_settings.put_inventory),
@@ -93,8 +94,8 @@ _BUCKET_GET: Row = {
     "stat": _op("GetBucketStat", buckets.get_bucket_stat),
     "versions": _op("ListObjectVersions", versions.list_object_versions),
     "uploads": _op("ListMultipartUploads", upload_listing.list_uploads),
-    "policy": _op("GetBucketPolicy", configurations.get_policy),
-    "policyStatus": _op("GetBucketPolicyStatus", configurations.get_policy_status),
+    "policy": _op("GetBucketPolicy", bucket_policy.get_policy),
+    "policyStatus": _op("GetBucketPolicyStatus", bucket_policy.get_policy_status),
     "versioning": _op("GetBucketVersioning", configurations.get_versioning),
     "worm": _op("GetBucketWorm", worm.get),
     "live": _op("ListLiveChannel", live.list_channels),
@@ -111,7 +112,7 @@ _BUCKET_GET: Row = {
     "": _op("ListObjects", listing.list_objects),
 }
 _BUCKET_DELETE: Row = {
-    "policy": _op("DeleteBucketPolicy", configurations.delete_policy),
+    "policy": _op("DeleteBucketPolicy", bucket_policy.delete_policy),
     "tagging": _op("DeleteBucketTags", configurations.delete_tags),
     "worm": _op("AbortBucketWorm", worm.abort),
     "style": _op("DeleteStyle", named_settings.delete_style),

@@ -6,12 +6,13 @@ Source: help.aliyun.com, GetObject, HeadObject, GetObjectMeta, "Symbolic links" 
 import re
 from collections.abc import Mapping
 
-from osssync.emulator import conditions, ranges
+from osssync.emulator import compressing, conditions, ranges, website
 from osssync.emulator.attributes import version_headers
 from osssync.emulator.call import Call, Reply, invalid_argument, not_implemented
 from osssync.emulator.errors import OssFault
 from osssync.emulator.moments import http_date
 from osssync.emulator.objects import NULL_VERSION, Bucket
+from osssync.emulator.pacing import pace_of
 from osssync.emulator.records import Version
 
 _OVERRIDES = {
@@ -23,7 +24,6 @@ _OVERRIDES = {
     "response-content-encoding": "Content-Encoding",
 }
 _VERSION_ID = re.compile(r"CAEQ[A-Za-z0-9_\-]{8,128}")
-_MIN_LIMIT, _MAX_LIMIT = 819_200, 838_860_800  # bit/s, documented
 
 
 def no_such_key(key: str, headers: dict[str, str] | None = None) -> OssFault:
@@ -103,13 +103,19 @@ def follow(bucket: Bucket, version: Version) -> Version:
     return target
 
 
-def check_readable(version: Version, now_s: float) -> None:
+def _reads_archive(bucket: Bucket, version: Version) -> bool:
+    """Whether the bucket reads objects of class Archive without restoring them."""
+    setting = bucket.configurations.get("bucketArchiveDirectRead", "")
+    return version.storage_class == "Archive" and ">true<" in setting
+
+
+def check_readable(bucket: Bucket, version: Version, now_s: float) -> None:
     """Refuse the bytes of an archived object that is not restored.
 
     Raises:
         OssFault: InvalidObjectState.
     """
-    if not version.is_archived:
+    if not version.is_archived or _reads_archive(bucket, version):
         return
     restore = version.restore
     if restore is None or not restore.ready_s <= now_s < restore.expires_s:
@@ -118,39 +124,47 @@ def check_readable(version: Version, now_s: float) -> None:
         raise OssFault(403, "InvalidObjectState", text, ec="0016-00000404", extra=extra)
 
 
-def check_traffic_limit(call: Call) -> None:
-    """Refuse a bandwidth limit out of bounds; one within them is accepted and not enforced.
-
-    Raises:
-        OssFault: InvalidArgument.
-    """
-    text = call.header("x-oss-traffic-limit") or call.parameter("x-oss-traffic-limit")
-    if not text:
-        return
-    if not text.isascii() or not text.isdigit() or not _MIN_LIMIT <= int(text[:20]) <= _MAX_LIMIT:
-        message = f"Bandwidth limit should be in [{_MIN_LIMIT}, {_MAX_LIMIT}]."
-        raise invalid_argument(message, "x-oss-traffic-limit", text, ec="0004-00000502")
-
-
 async def get_object(call: Call) -> Reply:
     """GetObject."""
     if "x-oss-process" in call.query:
         raise not_implemented("The emulator processes no data: x-oss-process.")
-    check_traffic_limit(call)
+    pace = pace_of(call)
     bucket = call.the_bucket()
-    link = find_version(call, bucket)
+    try:
+        link = find_version(call, bucket)
+    except OssFault as fault:
+        return _website(call, bucket, fault)
     version = follow(bucket, link)
     conditions.check(call.headers, version)
-    check_readable(version, call.now_s)
+    check_readable(bucket, version, call.now_s)
     behavior = call.header("x-oss-range-behavior") == "standard"
     cut = ranges.resolve(call.header("range"), version.size, standard=behavior)
     headers = object_headers(link, version, bucket, call.now_s)
     headers.update(_overrides(call))
-    if cut is None:
-        return Reply(headers=headers, content=version.content)
-    start, stop = cut
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{version.size}"
-    return Reply(206, headers, content=version.content.slice(start, stop))
+    if cut is not None:
+        start, stop = cut
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{version.size}"
+        return Reply(206, headers, content=version.content.slice(start, stop), pace=pace)
+    if compressing.is_wanted(call.headers, version):
+        return Reply(headers=headers, body=compressing.compress(version, headers), chunked=True)
+    return Reply(headers=headers, content=version.content, pace=pace)
+
+
+def _website(call: Call, bucket: Bucket, fault: OssFault) -> Reply:
+    """What a hosted website shows for a key that does not exist.
+
+    Raises:
+        OssFault: the fault, where no website is hosted.
+    """
+    status, page = 200, None
+    if fault.code == "NoSuchKey":
+        page = website.index_page(bucket, call.key)
+        if page is None:
+            status, page = 404, website.error_page(bucket)
+    if page is None:
+        raise fault
+    headers = object_headers(page, page, bucket, call.now_s)
+    return Reply(status, headers, content=page.content)
 
 
 async def head_object(call: Call) -> Reply:

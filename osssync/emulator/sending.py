@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 
 from osssync.emulator.blobs import BlobFile, Content
-from osssync.emulator.call import Reply
+from osssync.emulator.call import Pacer, Reply
 
 # Up to here header and body leave in one piece; beyond, copying them together costs more.
 _JOINED = 64 << 10  # bytes
@@ -18,7 +18,11 @@ async def send(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         ConnectionError: the client has gone.
     """
     content = reply.content
-    if content is None or (content.size <= _JOINED and request.method != "HEAD"):
+    if reply.chunked:
+        return await _send_chunked(request, reply)
+    if content is None or (
+        content.size <= _JOINED and request.method != "HEAD" and reply.pace is None
+    ):
         body = reply.body if content is None else content.read()
         response = web.Response(status=reply.status, headers=reply.headers, body=body)
         await response.prepare(request)
@@ -28,9 +32,30 @@ async def send(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
     stream.content_length = content.size
     await stream.prepare(request)
     if request.method != "HEAD":
-        await send_content(request, stream, content)
+        if reply.pace is None:
+            await send_content(request, stream, content)
+        else:
+            await _send_paced(request, stream, content, reply.pace)
     await stream.write_eof()
     return stream
+
+
+async def _send_chunked(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+    stream = web.StreamResponse(status=reply.status, headers=reply.headers)
+    stream.enable_chunked_encoding()
+    await stream.prepare(request)
+    await stream.write(reply.body)
+    await stream.write_eof()
+    return stream
+
+
+async def _send_paced(
+    request: web.BaseRequest, stream: web.StreamResponse, content: Content, pace: Pacer
+) -> None:
+    for start in range(0, content.size, pace.step):
+        piece = content.slice(start, min(start + pace.step, content.size))
+        await send_content(request, stream, piece)
+        await pace.spend(piece.size)
 
 
 async def send_content(

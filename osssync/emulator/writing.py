@@ -19,6 +19,7 @@ from osssync.emulator.body import Received
 from osssync.emulator.call import Call, Reply, invalid_argument
 from osssync.emulator.errors import OssFault
 from osssync.emulator.objects import Bucket
+from osssync.emulator.pacing import pace_of
 from osssync.emulator.records import Version
 
 _CRC64 = Model("CRC64-XZ")
@@ -59,6 +60,7 @@ async def receive_checked(call: Call) -> Received:
         text = "You must provide the Content-Length HTTP header."
         raise OssFault(411, "MissingContentLength", text, ec="0017-00000501")
     announced = content_md5(call)
+    call.body.pace = pace_of(call)
     received = await call.body.receive(call.objects.vault, call.world.executor)
     if announced is not None and announced != received.md5:
         text = "The Content-MD5 you specified did not match what we received."

@@ -55,10 +55,8 @@ def document(root: str) -> bytes:
 
 
 def _reference(match: re.Match[bytes]) -> bytes:
-    if match[0][:1] != b"&":
-        code = match[0][0]
-    else:
-        code = int(match[1], 16) if match[1] else int(match[2])
+    raw = match[0][0]
+    code = raw if raw < 0x20 else int(match[1], 16) if match[1] else int(match[2])
     if code < 0x20 and code not in {0x9, 0xA, 0xD}:
         return chr(_NONCHARACTERS + code).encode()
     return match[0]
