@@ -136,7 +136,6 @@ class TransferSettings:
     bigfile_threshold: int = 16 * MIB  # bytes
     retries: int = 9  # repeats of one request after its first attempt
     headers: tuple[tuple[str, str], ...] = ()  # of new objects: content type, metadata, class, ACL
-    request_payer: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= 1024:

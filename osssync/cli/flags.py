@@ -56,6 +56,9 @@ class ConnectionFlags:
     signature: Annotated[SignatureVersion, typer.Option(help="Signature version.")] = (
         SignatureVersion.V4
     )
+    ca_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Trust this CA; also OSSSYNC_CA_FILE.")
+    ] = None
     env_proxy: Annotated[
         bool, typer.Option("--env-proxy", help="Reach OSS through HTTP(S)_PROXY (never metadata).")
     ] = False
@@ -107,6 +110,7 @@ class ConnectionFlags:
             path_style=self.path_style,
             signature=self.signature,
             use_env_proxies=self.env_proxy,
+            ca_file=self.ca_file or settings.ca_file,
         )
 
 

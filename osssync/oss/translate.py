@@ -242,7 +242,7 @@ def _from_transport(error: BaseException, subject: str) -> errors.OsssyncError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return errors.OsssyncError(
                 f"{subject}: the TLS certificate is not trusted ({cause.verify_message}); "
-                "check the endpoint and this machine's clock, or give the CA that signed it"
+                "check endpoint and clock, or give the CA that signed it (--ca-file)"
             )
         if isinstance(cause, (socket.gaierror, NameResolutionError)):
             return errors.NetworkError(

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from osssync.model import Entry
+from osssync.errors import NotFoundError
+from osssync.model import Entry, EntryKind
 from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
-from osssync.oss.listing import Page
+from osssync.oss.listing import SYMLINK, Page
 
 LISTING_RETRIES = 9  # a listing that fails ends the run, so it is as patient as any transfer
 
@@ -31,9 +32,21 @@ def list_tree(connection: Connection, bucket: Bucket, prefix: str) -> Iterator[E
         page = page_after("")
         while True:
             following = ahead.submit(page_after, page.next_token) if page.next_token else None
-            for entry in page.entries:
+            for listed in page.entries:
+                is_link = listed.note == SYMLINK
+                entry = _target_of(connection, bucket, listed) if is_link else listed
                 if len(entry.key) > cut:
                     yield replace(entry, key=entry.key[cut:]) if cut else entry
             if following is None:
                 return
             page = following.result()
+
+
+def _target_of(connection: Connection, bucket: Bucket, link: Entry) -> Entry:
+    """A symlink object as reading it would show it: its listing gives the link's own size."""
+    retry = connection.retry(LISTING_RETRIES)
+    try:
+        meta = connection.repeat(retry, lambda: bucket.head(link.key))
+    except NotFoundError:
+        return replace(link, kind=EntryKind.UNUSABLE, note="a symlink object to nothing")
+    return replace(link, size=meta.size, etag=meta.etag, mtime_ns=meta.last_modified_ns, note="")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from osssync.errors import IntegrityError, PreconditionFailedError, SourceChangedError
-from osssync.model import Outcome, PartReceipt, Pinned, Task
+from osssync.model import Entry, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
 from osssync.oss.replies import ObjectMeta
 from osssync.transfer.steps import pinned_of
@@ -33,11 +33,21 @@ class Copy:
                 self.source_prefix + entry.key,
                 self.prefix + task.target,
                 if_match=entry.etag,
-                headers=dict(self.headers),
+                headers=self._whole_headers(entry),
             )
         except PreconditionFailedError as error:
             raise _changed(task) from error
         return Outcome(task, moved_bytes=entry.size)
+
+    def _whole_headers(self, entry: Entry) -> dict[str, str]:
+        """CopyObject takes new metadata only in place of all the old: so the old is sent along."""
+        headers = dict(self.headers)
+        if "x-oss-tagging" in headers:
+            headers["x-oss-tagging-directive"] = "Replace"
+        if any(_is_metadata(name) for name in headers):
+            meta = self.source.head(self.source_prefix + entry.key)
+            headers = {**_carried(meta), **headers, "x-oss-metadata-directive": "REPLACE"}
+        return headers
 
     def start(self, task: Task) -> Outcome:
         """Initiate the upload with the source's metadata, which part copies do not carry."""
@@ -93,6 +103,11 @@ class Copy:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _is_metadata(header: str) -> bool:
+    name = header.lower()
+    return name.startswith("x-oss-meta-") or not name.startswith("x-oss-")
 
 
 def _carried(meta: ObjectMeta) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Whole jobs through the Python API against the emulator: up, down, again, inside OSS."""
 
+import json
 import os
 import time
 from dataclasses import replace
@@ -280,3 +281,37 @@ def test_a_failed_upload_leaves_no_parts_behind(emulator, in_parts, tmp_path):
     assert (1, 2) == (report.totals.failed, report.exit_code)
     assert 1 == operations(emulator)["AbortMultipartUpload"]
     assert [] == list(osssync.plan("oss://bucket/t", tmp_path / "x", in_parts))
+
+
+def test_a_copy_takes_new_metadata_and_keeps_the_rest(emulator, options, osssync, tmp_path):
+    """OSS replaces all metadata or none: what was not given anew is sent along."""
+    make_tree(tmp_path, {"file": 10})
+    osssync("cp", tmp_path / "file", "oss://bucket/a", "--metadata", "kept=1",
+            "--content-type", "text/old", "--cache-control", "no-cache")  # fmt: skip
+
+    osssync("cp", "oss://bucket/a", "oss://bucket/b", "--metadata", "added=2",
+            "--content-type", "text/new", "--storage-class", "IA")  # fmt: skip
+
+    shown = json.loads(osssync("stat", "oss://bucket/b", "--json").out)
+    assert ({"kept": "1", "added": "2"}, "text/new", "IA") == (
+        shown["metadata"], shown["content_type"], shown["storage_class"],
+    )  # fmt: skip
+
+
+def test_symlink_objects_are_their_targets(emulator, options, tmp_path):
+    """Listed with the link's own size, synced as what they point at, and unchanged afterwards."""
+    import oss2
+
+    key = emulator.authority.current()
+    auth = oss2.StsAuth(key.access_key_id, key.access_key_secret, key.security_token)
+    bucket = oss2.Bucket(auth, emulator.endpoint, "bucket")
+    bucket.put_object("t/target", b"0123456789")
+    bucket.put_symlink("t/target", "t/link")
+    bucket.put_symlink("t/nothing", "t/dangling")
+
+    first = osssync.sync("oss://bucket/t", tmp_path / "out", options)
+    second = osssync.sync("oss://bucket/t", tmp_path / "out", options)
+
+    assert {"target": b"0123456789", "link": b"0123456789"} == tree_bytes(tmp_path / "out")
+    assert (2, 1) == (first.totals.transferred, first.totals.failed)
+    assert 2 == second.totals.skipped
