@@ -14,9 +14,9 @@ def demo(
     ] = 200,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the files to look at.")] = False,
 ) -> None:
-    """Run the documented keyless example on the built-in emulator while credentials rotate.
+    """Show keyless access on this machine.
 
-    Uploads a tree, syncs it down elsewhere, proves both equal, and reads one object as the
+    Runs the documented example on the built-in emulator. Uploads a tree, syncs it down elsewhere, proves both equal, and reads one object as the
     documented sample does; the role's credentials are replaced again and again meanwhile.
     """
     from osssync.demo import run_demo

@@ -99,7 +99,10 @@ def stat(connection: ConnectionFlags, url: Url, as_json: JsonFlag = False) -> No
 
 @takes(ConnectionFlags)
 def cat(connection: ConnectionFlags, url: Url) -> None:
-    """Write one object to standard output, checked against its CRC-64."""
+    """Write one object to standard output.
+
+    Its bytes are compared with OSS's CRC-64; a connection that breaks is taken up again.
+    """
     from osssync.browse import read
 
     with open_connection(connection) as open_one:

@@ -27,7 +27,11 @@ def rm(
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show, do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
 ) -> None:
-    """Delete one object, or with -r everything below a prefix (asks on a terminal unless -f)."""
+    """Delete one object, or a tree with -r.
+
+    "rm -r oss://b/a" deletes the object a and all that begin with a/. On a terminal it asks first,
+    unless -f is given.
+    """
     address = object_address(url)
     if not recursive:
         _remove_one(address, connection, dry_run=dry_run, quiet=quiet)

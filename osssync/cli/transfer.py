@@ -29,9 +29,9 @@ def cp(
         bool, typer.Option("--recursive", "-r", help="A directory or prefix and all below it.")
     ] = False,
 ) -> None:
-    """Copy one object or file, or a tree with -r: to OSS, from OSS, or inside OSS.
+    """Copy one object, or a tree with -r.
 
-    "-" is standard input or output. A destination that ends in "/" or is a directory receives the
+    To OSS, from OSS, or inside OSS. "-" is standard input or output. A destination that ends in "/" or is a directory receives the
     source under its own name.
     """
     options = _options(ctx, transfer, which, connection, Compare.ALWAYS)
@@ -52,9 +52,9 @@ def sync(
     source: Source,
     destination: Destination,
 ) -> None:
-    """Make DST hold what SRC holds, transferring only what differs; nothing is deleted.
+    """Make DST hold what SRC holds.
 
-    Contents go to contents; a slash at the end of either changes nothing.
+    Only what differs is transferred; nothing is deleted. Contents go to contents; a slash at the end of either changes nothing.
     """
     options = _options(ctx, transfer, which, connection, Compare.TIME)
     _run(Job(parse_address(source), parse_address(destination), options=options), output)

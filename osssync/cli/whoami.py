@@ -16,7 +16,10 @@ from osssync.units import format_duration
 
 @takes(ConnectionFlags)
 def whoami(connection: ConnectionFlags, as_json: JsonFlag = False) -> None:
-    """Show role, masked key id, expiry, metadata mode, account, region: never a secret."""
+    """Show who OSS thinks we are.
+
+    Role, masked key id, expiry, metadata mode, account and region: never a secret.
+    """
     from osssync.identity import whoami as find_out
 
     options = replace(
