@@ -10,6 +10,7 @@ Both listings are sorted streams, so memory stays flat however many keys there a
 decides and counts; workers move bytes. Data goes down once and outcomes come up once.
 """
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -36,15 +37,18 @@ MAX_RESTARTS = 3
 """How often an object is begun again because its source changed under the transfer."""
 
 
-def run(job: Job, monitor: Monitor | None = None) -> RunReport:
+def run(job: Job, monitor: Monitor | None = None, stop: threading.Event | None = None) -> RunReport:
     """Do a job. What goes wrong with single objects is in the report.
+
+    Setting ``stop``, from another thread or a signal handler, ends it at the next part boundary:
+    what is unfinished is put away, and the report says it was interrupted.
 
     Raises:
         UsageError: the job cannot be.
         CredentialsError: there is no identity to begin with.
         OsssyncError: a single source could not be found.
     """
-    monitor = monitor or SilentMonitor()
+    monitor, stop = monitor or SilentMonitor(), stop or threading.Event()
     _ = job.direction  # refuses what cannot be a job before anything is opened
     started_s = time.monotonic()
     with _connect(job, monitor) as connection:
@@ -54,7 +58,7 @@ def run(job: Job, monitor: Monitor | None = None) -> RunReport:
             return _rehearse(actions, monitor, started_s)
         worker = Worker(trees.open_steps(), trees.look, connection, job.options.transfer.retries)
         with closing(ThreadEngine(worker, job.options.transfer.jobs)) as engine:
-            return Run(job, trees, engine, monitor).go(actions, started_s)
+            return Run(job, trees, engine, monitor, stop).go(actions, started_s)
 
 
 def plan(job: Job) -> Iterator[Action]:
@@ -112,9 +116,13 @@ class Run:
         trees: names the target of an entry.
         engine: does the tasks.
         monitor: hears what happens.
+        stop: set to end early.
     """
 
-    def __init__(self, job: Job, trees: Trees, engine: Engine, monitor: Monitor) -> None:
+    def __init__(
+        self, job: Job, trees: Trees, engine: Engine, monitor: Monitor, stop: threading.Event
+    ) -> None:
+        self._stop = stop
         self._trees = trees
         self._engine = engine
         self._monitor = monitor
@@ -130,17 +138,15 @@ class Run:
 
     def go(self, actions: Iterator[Action], started_s: float) -> RunReport:
         """Work until nothing is left, or nothing more makes sense."""
-        while True:
+        while self._is_busy(actions):
             try:
-                self._fill(actions)
-                if not self._in_flight:
-                    break
                 for outcome in self._engine.wait():
                     self._take(outcome)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:  # nobody set up signals for us: Python's own way
                 if self._fatal is not None:
                     raise  # the second time: at once
-                self._end_early(failure_of(InterruptedRunError("interrupted; run again to go on")))
+                self._stop.set()
+        self._give_up_lost()
         self._flush()
         return self._tally.report(
             elapsed_s=time.monotonic() - started_s,
@@ -148,6 +154,27 @@ class Run:
             fatal=self._fatal,
             is_dry_run=False,
         )
+
+    def _is_busy(self, actions: Iterator[Action]) -> bool:
+        """Hand out what can be; whether there is anything to wait for."""
+        if self._stop.is_set():
+            self._end_early(failure_of(InterruptedRunError("interrupted; run again to go on")))
+        self._fill(actions)
+        # After an interrupt an outcome may be lost on its way, so the engine's word counts too.
+        return self._in_flight > 0 and (self._fatal is None or self._has_outstanding())
+
+    def _has_outstanding(self) -> bool:
+        """Whether outcomes may still come; asked twice, since the last may come between."""
+        if self._engine.outstanding:
+            return True
+        for outcome in self._engine.wait():
+            self._take(outcome)
+        return self._engine.outstanding > 0
+
+    def _give_up_lost(self) -> None:
+        for assembly in list(self._open.values()):
+            self._tally.ended(Outcome(assembly.first, failure=self._fatal))
+        self._open.clear()
 
     def _flush(self) -> None:
         try:

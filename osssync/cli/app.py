@@ -1,12 +1,9 @@
 """The command line's way in: the table of commands, and how every error becomes an exit code."""
 
-import contextlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -15,12 +12,14 @@ from typer.main import get_command
 from osssync.cli import demo, emulate, look, remove, transfer, whoami
 from osssync.cli.groups import InOrder
 from osssync.cli.output import complain
+from osssync.cli.signals import INTERRUPTED_EXIT, interrupt_on_signals
 from osssync.errors import OsssyncError
 from osssync.version import __version__
 
 EPILOG = """Addresses: oss://bucket/key, everything after the bucket's slash being the raw key, or
 a local path. Sizes: K, M and G are 1024-based. Exit codes: 0 done, 1 usage or configuration, 2 the
-server refused, 3 client or network error, 4 some objects failed, 5 interrupted, 6 a safety guard refused,
+server refused, 3 client or network error, 4 some objects failed, 5 interrupted, 6 a safety guard
+refused,
 7 credentials or permission."""
 
 app = typer.Typer(
@@ -83,9 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        with contextlib.suppress(ValueError):  # not the main thread: a test, or somebody's host
-            signal.signal(number, _interrupt)
+    interrupt_on_signals()
     try:
         result = get_command(app).main(args=words, prog_name="osssync", standalone_mode=False)
     except typer.Exit as request:
@@ -95,7 +92,7 @@ def _run(words: list[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
-        return 5
+        return INTERRUPTED_EXIT
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the last place where anything can be explained
@@ -113,7 +110,3 @@ def _explain(error: Exception, words: list[str]) -> int:
     # The type alone: the text of an unforeseen error could hold a secret.
     complain(f"unexpected {type(error).__name__}: please report this bug (-vv shows where)")
     return 3
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -16,7 +16,8 @@ def demo(
 ) -> None:
     """Show keyless access on this machine.
 
-    Runs the documented example on the built-in emulator. Uploads a tree, syncs it down elsewhere, proves both equal, and reads one object as the
+    Runs the documented example on the built-in emulator. Uploads a tree, syncs it down elsewhere,
+    proves both equal, and reads one object as the
     documented sample does; the role's credentials are replaced again and again meanwhile.
     """
     from osssync.demo import run_demo

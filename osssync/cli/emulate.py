@@ -89,7 +89,10 @@ def emulate(
         typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Rules of what goes wrong."),
     ] = None,
 ) -> None:
-    """Serve OSS and the ECS metadata service until Ctrl-C; print the settings a client needs."""
+    """Serve OSS and ECS metadata on loopback.
+
+    Until Ctrl-C. The first line printed is one JSON object with every setting a client needs.
+    """
     from osssync.emulator.settings import Settings
 
     _check_bind(bind, allow_remote=allow_remote)

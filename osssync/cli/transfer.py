@@ -8,6 +8,7 @@ import typer
 from osssync.cli.flags import ConnectionFlags, FilterFlags, OutputFlags, TransferFlags
 from osssync.cli.groups import ARGV, takes
 from osssync.cli.output import Printer, complain, log_to_stderr, print_summary, progress_bar, say
+from osssync.cli.signals import stopping
 from osssync.config import Compare, Job, LocalAddress, Options, parse_address
 from osssync.errors import UsageError
 from osssync.units import format_size
@@ -31,7 +32,8 @@ def cp(
 ) -> None:
     """Copy one object, or a tree with -r.
 
-    To OSS, from OSS, or inside OSS. "-" is standard input or output. A destination that ends in "/" or is a directory receives the
+    To OSS, from OSS, or inside OSS. "-" is standard input or output. A destination that ends in
+    "/" or is a directory receives the
     source under its own name.
     """
     options = _options(ctx, transfer, which, connection, Compare.ALWAYS)
@@ -54,7 +56,8 @@ def sync(
 ) -> None:
     """Make DST hold what SRC holds.
 
-    Only what differs is transferred; nothing is deleted. Contents go to contents; a slash at the end of either changes nothing.
+    Only what differs is transferred; nothing is deleted. Contents go to contents; a slash at the
+    end of either changes nothing.
     """
     options = _options(ctx, transfer, which, connection, Compare.TIME)
     _run(Job(parse_address(source), parse_address(destination), options=options), output)
@@ -87,7 +90,8 @@ def _run(job: Job, output: OutputFlags) -> None:
         printer = Printer(
             job, as_json=output.json, quiet=output.quiet, verbose=output.verbose > 0, bar=bar
         )
-        report = run(job, printer)
+        with stopping() as stop:
+            report = run(job, printer, stop)
     print_summary(report, as_json=output.json, quiet=output.quiet)
     raise typer.Exit(report.exit_code)
 

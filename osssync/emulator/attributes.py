@@ -33,7 +33,7 @@ SSE_HEADERS = (
 )
 DEFAULT_KMS_KEY = "9468da86-3509-4f8d-a61e-6eab1eac7a01"  # of the account, managed by KMS
 _SSE_ALGORITHMS = frozenset({"AES256", "KMS", "SM4"})
-_TAG_TEXT = re.compile(r"[\w\s+\-=.:/]*")
+TAG_TEXT = re.compile(r"[\w\s+\-=.:/]*")
 _MAX_TAGS = 10
 
 
@@ -146,7 +146,9 @@ def encryption(headers: Mapping[str, str], bucket: Bucket) -> Pairs:
         raise OssFault(400, "InvalidEncryptionAlgorithmError", text, ec="0016-00000103")
     rule = bucket.configurations.get("encryption")
     pairs = asked if asked or not rule else _rule(rule)
-    if dict(pairs).get(SSE_HEADERS[0]) == "KMS" and SSE_HEADERS[2] not in dict(pairs):
+    if dict(pairs).get(SSE_HEADERS[0]) != "KMS":
+        return tuple(pair for pair in pairs if pair[0] == SSE_HEADERS[0])
+    if SSE_HEADERS[2] not in dict(pairs):
         pairs += ((SSE_HEADERS[2], DEFAULT_KMS_KEY),)
     return pairs
 
@@ -188,10 +190,10 @@ def check_tags(tags: Pairs) -> Pairs:
         text = "Cannot provide multiple Tags with the same key"
         raise OssFault(400, "InvalidTag", text, ec="0024-00000004")
     for name, value in tags:
-        if not 1 <= len(name) <= 128 or not _TAG_TEXT.fullmatch(name):
+        if not 1 <= len(name) <= 128 or not TAG_TEXT.fullmatch(name):
             text = "The TagKey you have provided is invalid"
             raise OssFault(400, "InvalidTag", text, ec="0024-00000001", extra={"TagKey": name})
-        if len(value) > 256 or not _TAG_TEXT.fullmatch(value):
+        if len(value) > 256 or not TAG_TEXT.fullmatch(value):
             text = "The TagValue you have provided is invalid"
             raise OssFault(400, "InvalidTag", text, ec="0024-00000002", extra={"TagValue": value})
     return tags

@@ -102,6 +102,10 @@ def website(root: Element) -> None:
             raise invalid_argument("The IndexDocument Suffix is not valid.", "Suffix", suffix)
     if error is not None:
         required(error, "Key")
+    for redirect in root.findall("RoutingRules/RoutingRule/Redirect"):
+        passes = redirect.find("MirrorPassQueryString")
+        if text_of(redirect, "RedirectType") == "Mirror" and passes is not None:
+            put_text(redirect, "PassQueryString", passes.text or "false")
 
 
 def referer(root: Element) -> None:

@@ -15,7 +15,7 @@ from osssync.emulator import configuration_rules as rules
 from osssync.emulator.buckets import RESOURCE_GROUP
 from osssync.emulator.call import Call, Reply, xml_reply
 from osssync.emulator.errors import OssFault
-from osssync.emulator.lifecycle_rules import lifecycle
+from osssync.emulator.lifecycle_rules import check_overlaps, lifecycle
 from osssync.emulator.writing import content_md5
 from osssync.emulator.xml import document, leaf, parse, render, tree
 
@@ -251,14 +251,18 @@ def putter(one: Configuration) -> Run:
             if element.text in {"True", "False"}:  # as Python's SDK writes some of its switches
                 element.text = element.text.lower()
         one.check(root)
-        _check_target(call, one, root)
+        _check_with(call, one, root)
         keep(call, one.resource, render(root))
         return Reply()
 
     return put
 
 
-def _check_target(call: Call, one: Configuration, root: Element) -> None:
+def _check_with(call: Call, one: Configuration, root: Element) -> None:
+    """The rules that need more than the document: other buckets, or a header."""
+    overlap = call.header("x-oss-allow-same-action-overlap").lower() == "true"
+    if one.resource == "lifecycle" and not overlap:
+        check_overlaps(root)
     target = root.findtext("LoggingEnabled/TargetBucket")
     if one.resource == "logging" and target and target not in call.objects.buckets:
         text = "The target bucket for logging does not exist"

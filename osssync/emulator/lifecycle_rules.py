@@ -7,6 +7,7 @@ import re
 from itertools import combinations
 from xml.etree.ElementTree import Element
 
+from osssync.emulator.attributes import TAG_TEXT
 from osssync.emulator.call import invalid_argument
 from osssync.emulator.configuration_rules import one_of, put_text, whole
 from osssync.emulator.errors import OssFault
@@ -33,8 +34,20 @@ def lifecycle(root: Element) -> None:
         seen.add(identifier)
         one_of(rule, "Status", _STATUSES)
         _check_actions(rule)
+        _check_moments(rule)
+        _check_tags(rule)
         _check_order(rule)
-    for first, second in combinations(rules, 2):
+
+
+def check_overlaps(root: Element) -> None:
+    """Refuse two rules that do the same to the same prefix.
+
+    ``x-oss-allow-same-action-overlap: true`` allows them.
+
+    Raises:
+        OssFault: InvalidArgument.
+    """
+    for first, second in combinations(root.findall("Rule"), 2):
         _check_overlap(first, second)
 
 
@@ -42,23 +55,39 @@ def _check_actions(rule: Element) -> None:
     actions = [one for one in rule if one.tag.endswith(("Expiration", "Transition", "Upload"))]
     if not actions:
         raise malformed()
-    kinds: set[str] = set()
     for action in actions:
         noncurrent = action.tag.startswith("NoncurrentVersion")
         given = [one for one in _MOMENTS if action.find(one) is not None]
         if not noncurrent and len(given) != 1:
             raise malformed()
-        kinds.update(one for one in given if not noncurrent and one != _MOMENTS[-1])
         whole(action, "NoncurrentDays" if noncurrent else "Days", 1, 2_147_483_647)
         for name in ("Date", "CreatedBeforeDate"):
             text = action.findtext(name)
             if text is not None and not _MIDNIGHT.fullmatch(text.strip()):
                 raise invalid_argument("Date must be at midnight GMT.", name, text)
         if action.tag.endswith("Transition"):
-            one_of(action, "StorageClass", frozenset(_CLASSES))
+            storage_class = text_of(action, "StorageClass").strip()
+            if storage_class not in _CLASSES:
+                text = "The storage class of a transition is not valid."
+                raise invalid_argument(text, "StorageClass", storage_class)
+
+
+def _check_moments(rule: Element) -> None:
+    """Expiration and transitions are all by days, or all by date."""
+    actions = [*rule.findall("Expiration"), *rule.findall("Transition")]
+    kinds = {one.tag for action in actions for one in action if one.tag in _MOMENTS[:3]}
     if "Days" in kinds and len(kinds) > 1:
         text = "Days and dates cannot be mixed in one rule."
         raise OssFault(400, "InvalidRequest", text, ec="0036-00000011")
+
+
+def _check_tags(rule: Element) -> None:
+    """Tags of the characters that tags of objects can have; too long ones match nothing."""
+    for tag in rule.findall("Tag"):
+        for name in ("Key", "Value"):
+            text = text_of(tag, name)
+            if not TAG_TEXT.fullmatch(text):
+                raise invalid_argument(f"The {name} of a tag is not valid.", name, text)
 
 
 def _check_order(rule: Element) -> None:

@@ -13,7 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from xml.etree.ElementTree import Element
 
-from osssync.emulator.attributes import encryption_headers, new_version, version_headers
+from osssync.emulator.attributes import (
+    SSE_HEADERS,
+    encryption_headers,
+    new_version,
+    version_headers,
+)
 from osssync.emulator.blobs import Content
 from osssync.emulator.call import Call, Reply, invalid_argument, xml_reply
 from osssync.emulator.checksums import digests
@@ -95,6 +100,7 @@ async def upload_part(call: Call) -> Reply:
     bucket = call.the_bucket()
     number = part_number(call)
     find_upload(call, bucket, UPLOAD_PART_EC)
+    _check_no_encryption(call)
     received = await receive_checked(call)
     etag = received.md5.hex().upper()
     part = Part(number, received.content, etag, received.crc64, call.now_s)
@@ -109,6 +115,14 @@ async def upload_part(call: Call) -> Reply:
             **encryption_headers(upload.model),
         }
     )
+
+
+def _check_no_encryption(call: Call) -> None:
+    """Encryption is said once, when the upload is initiated."""
+    name = SSE_HEADERS[0]
+    if call.header(name):
+        text = "The encryption headers belong to InitiateMultipartUpload."
+        raise invalid_argument(text, name, call.header(name))
 
 
 def _check_sequence(upload: Upload, number: int) -> None:
@@ -140,6 +154,7 @@ async def complete(call: Call) -> Reply:
     encode = encoder(call)
     body = await call.body.read()
     everything = _complete_all(call, body)
+    _check_no_encryption(call)
     md5 = await _sequential_md5(call, bucket)
     with call.objects.lock:
         upload = find_upload(call, bucket, COMPLETE_EC)

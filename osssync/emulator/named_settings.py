@@ -84,6 +84,9 @@ async def put_inventory(call: Call) -> Reply:
         if element.text in {"True", "False"}:
             element.text = element.text.lower()
     rules.inventory(root)
+    classes = root.find("Filter/StorageClass")
+    if classes is not None:
+        classes.text = ",".join(sorted((classes.text or "").split(",")))
     name = call.parameter("inventoryId")
     if name != text_of(root, "Id").strip():
         raise invalid_argument("The inventory id does not match.", "inventoryId", name)

@@ -25,11 +25,13 @@ async def send(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
     ):
         body = reply.body if content is None else content.read()
         response = web.Response(status=reply.status, headers=reply.headers, body=body)
+        _close_if_unread(request, response)
         await response.prepare(request)
         await response.write_eof()
         return response
     stream = web.StreamResponse(status=reply.status, headers=reply.headers)
     stream.content_length = content.size
+    _close_if_unread(request, stream)
     await stream.prepare(request)
     if request.method != "HEAD":
         if reply.pace is None:
@@ -38,6 +40,16 @@ async def send(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
             await _send_paced(request, stream, content, reply.pace)
     await stream.write_eof()
     return stream
+
+
+def _close_if_unread(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """End the connection after a reply that came before the body of its request.
+
+    The rest of the body, or one that was announced and never comes (as with a GET that carries a
+    Content-Length), must not be taken for the next request.
+    """
+    if not request.content.is_eof():
+        response.force_close()
 
 
 async def _send_chunked(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:

@@ -17,6 +17,10 @@ class Engine(Protocol):
         """How many tasks it wants to hold at once, the queued ones included."""
 
     @property
+    def outstanding(self) -> int:
+        """Tasks submitted whose outcome is not there yet."""
+
+    @property
     def rotations(self) -> int:
         """Credential sets replaced so far, all workers together."""
 
@@ -24,9 +28,9 @@ class Engine(Protocol):
         """Take tasks; never blocks."""
 
     def wait(self) -> Sequence[Outcome]:
-        """Block until at least one outcome is there and give all there are.
+        """Give all outcomes there are; blocks for the first, but not for long.
 
-        Call it only while submitted tasks are outstanding.
+        Nothing within half a second is an empty answer, so that the caller can look around.
         """
 
     def stop(self) -> None:

@@ -1,11 +1,13 @@
 """Threads of this process: one queue in, one queue out."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
 from osssync.model import Outcome, Task
 from osssync.transfer.worker import Worker
+
+LOOK_AROUND_S = 0.5  # how soon the runner sees that it is to stop
 
 
 class ThreadEngine:
@@ -22,11 +24,18 @@ class ThreadEngine:
         self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self._wanted = threads
         self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._outstanding = 0
 
     @property
     def capacity(self) -> int:
         """Running tasks and as many queued ones, so that no thread waits for the runner."""
         return 2 * self._wanted
+
+    @property
+    def outstanding(self) -> int:
+        """Tasks queued or running."""
+        return self._outstanding
 
     @property
     def rotations(self) -> int:
@@ -35,6 +44,8 @@ class ThreadEngine:
 
     def submit(self, batch: Sequence[Task]) -> None:
         """Queue tasks; threads start as they are needed, so a small job starts few."""
+        with self._lock:
+            self._outstanding += len(batch)
         for task in batch:
             self._tasks.put(task)
         missing = min(self._wanted, len(self._threads) + len(batch)) - len(self._threads)
@@ -46,14 +57,13 @@ class ThreadEngine:
 
     def wait(self) -> Sequence[Outcome]:
         """Block for one outcome, then take what else is there."""
-        # A bounded wait in a loop: a plain get() would keep Python from running signal handlers.
-        first = _get(self._outcomes.get)
-        outcomes = [first]
-        while True:
-            try:
+        outcomes: list[Outcome] = []
+        try:
+            outcomes.append(self._outcomes.get(timeout=LOOK_AROUND_S))
+            while True:
                 outcomes.append(self._outcomes.get_nowait())
-            except Empty:
-                return outcomes
+        except Empty:
+            return outcomes
 
     def stop(self) -> None:
         """Let workers give up waiting between retries."""
@@ -73,12 +83,7 @@ class ThreadEngine:
 
     def _serve(self) -> None:
         while (task := self._tasks.get()) is not None:
-            self._outcomes.put(self._worker.run(task))
-
-
-def _get(get: Callable[..., Outcome]) -> Outcome:
-    while True:
-        try:
-            return get(timeout=0.5)
-        except Empty:
-            continue
+            outcome = self._worker.run(task)
+            self._outcomes.put(outcome)
+            with self._lock:
+                self._outstanding -= 1

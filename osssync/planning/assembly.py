@@ -55,6 +55,11 @@ class Assembly:
         """What became of the whole object; None while it is under way."""
 
     @property
+    def first(self) -> Task:
+        """The task it began with."""
+        return self._first
+
+    @property
     def object_number(self) -> int:
         """The number its tasks carry."""
         return self._first.object_number

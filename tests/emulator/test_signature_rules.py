@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from osssync.emulator import moments
+from osssync.emulator import moments, signature_v1
 from osssync.emulator.authority import Authority
 from osssync.emulator.settings import Settings
 from osssync.emulator.signature import WireRequest, authenticate
@@ -212,3 +212,18 @@ def test_an_expired_token_says_so_and_names_itself(authority):
 
     assert (fault.code, fault.ec) == ("SecurityTokenExpired", "0002-00000007")
     assert {"SecurityToken": old.security_token} == fault.extra
+
+
+def test_a_bucket_in_the_path_may_be_signed_without_its_slash(authority):
+    """Some path-style clients list ``/bucket?…`` and sign just that; others sign ``/bucket/``."""
+    date = moments.http_date(NOW_S)
+    headers = (("Date", date),)
+    request = WireRequest("GET", "/bucket?prefix=a", headers, "bucket", "")
+    for resource in ("/bucket", "/bucket/"):
+        signature = signature_v1.sign("secret", f"GET\n\n\n{date}\n{resource}")
+        signed = (*headers, ("Authorization", f"OSS AKID:{signature}"))
+
+        assert code_of(replace(request, headers=signed), authority) == ""
+        slashed = replace(request, headers=signed, target="/bucket/?prefix=a")
+        accepted = code_of(slashed, authority) == ""
+        assert accepted is (resource == "/bucket/")
