@@ -252,5 +252,13 @@ def parse_source(name: str) -> CredentialSource:
 
 
 def expand(address: LocalAddress) -> Path:
-    """The absolute path of a local address, ``~`` expanded, symlinks kept."""
-    return Path(os.path.abspath(Path(address.path).expanduser()))  # noqa: PTH100 - keeps symlinks
+    """The absolute path of a local address, ``~`` expanded, symlinks kept.
+
+    Raises:
+        UsageError: ``~`` of somebody without a home directory.
+    """
+    try:
+        path = Path(address.path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{address.path}: no home directory is known; set HOME") from error
+    return Path(os.path.abspath(path))  # noqa: PTH100 - keeps symlinks

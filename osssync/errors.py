@@ -37,6 +37,30 @@ class InterruptedRunError(OsssyncError):
     exit_code = 5
 
 
+class LockBusyError(OsssyncError):
+    """Another run of the same job is under way: wait for it, or leave it to that one."""
+
+    exit_code = 11
+
+
+class MaxDurationError(OsssyncError):
+    """The time that was allowed is over. What is done is done; run again to go on."""
+
+    exit_code = 10
+
+
+class MaxTransferError(OsssyncError):
+    """The bytes that were allowed have been moved. Run again to go on."""
+
+    exit_code = 8
+
+
+class TooManyFailuresError(OsssyncError):
+    """More objects failed than were allowed: look at why before anything else is tried."""
+
+    exit_code = 4
+
+
 class CredentialsError(OsssyncError):
     """No usable credentials: the source is missing, broken, or serves only expired ones."""
 
@@ -116,9 +140,23 @@ class ArchivedObjectError(OssError):
 
 
 class ThrottledError(OssError):
-    """OSS asks to slow down (503 and its relatives)."""
+    """OSS asks to slow down (503 and its relatives).
+
+    Args are those of OssError and then the seconds OSS wants to be left alone (0.0 if unsaid).
+    """
 
     retryable = True
+
+    def __init__(
+        self, message: str, status: int = 0, code: str = "", ec: str = "", request_id: str = "",
+        delay_s: float = 0.0,
+    ) -> None:  # fmt: skip
+        Exception.__init__(self, message, status, code, ec, request_id, delay_s)
+        self.status = status
+        self.code = code
+        self.ec = ec
+        self.request_id = request_id
+        self.delay_s = delay_s
 
 
 class ServerFaultError(OssError):

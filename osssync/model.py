@@ -78,6 +78,7 @@ class Step(Enum):
 
     WHOLE = "whole"  # one request
     START = "start"  # create the part file, or initiate the multipart upload
+    RESUME = "resume"  # in place of START: prove what an earlier run left
     PART = "part"
     FINISH = "finish"  # combine checksums, compare, publish
     ABORT = "abort"  # leave nothing behind
@@ -88,7 +89,8 @@ class Pinned:
     """An unfinished large object, pinned to one version of its source. Made by START.
 
     ``transfer_id`` is the upload id, or the name of the part file. ``etag`` (objects) or
-    ``size, mtime_ns, inode`` (files) is the version every part must come from.
+    ``size, mtime_ns, inode`` (files) is the version every part must come from. ``headers_hash``
+    stands for the headers an upload or copy was begun with, which its object will have.
     """
 
     transfer_id: str
@@ -96,6 +98,7 @@ class Pinned:
     etag: str = ""
     mtime_ns: int = 0
     inode: int = 0
+    headers_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,17 @@ class PartReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A large object that an earlier run began, as the journal remembers it. Nothing is proven."""
+
+    target: str  # key or path relative to the destination's root
+    entry: Entry  # as it was then
+    pinned: Pinned
+    part_size: int  # bytes
+    receipts: tuple[PartReceipt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One unit of work for a worker; carries all it needs, so that any worker can do it."""
 
@@ -120,7 +134,7 @@ class Task:
     pinned: Pinned | None = None
     part_number: int = 0
     byte_range: ByteRange = ByteRange(0, 0)
-    receipts: tuple[PartReceipt, ...] = ()  # for FINISH: every part, in order
+    receipts: tuple[PartReceipt, ...] = ()  # FINISH: every part, in order; RESUME: to be proven
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +158,9 @@ class Outcome:
 
     task: Task
     failure: Failure | None = None
-    pinned: Pinned | None = None  # of START
+    pinned: Pinned | None = None  # of START; of RESUME, None if nothing can be gone on with
     receipt: PartReceipt | None = None  # of PART
+    receipts: tuple[PartReceipt, ...] = ()  # of RESUME: the parts that are proven
     moved_bytes: int = 0
     retries: int = 0
     note: str = ""

@@ -1,19 +1,26 @@
 """How a run tells what it is doing: the Monitor protocol, one that is silent, one with a bar."""
 
+import contextlib
+from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Protocol, Self, TextIO, TypeVar
 
 from osssync.model import Action, Outcome
 
+T = TypeVar("T")
+
 
 class Monitor(Protocol):
-    """Hears about a run, in the thread of the runner. Methods must be quick and never raise."""
+    """Hears about a run, in the thread of the runner. Methods must be quick.
+
+    A monitor that raises hears nothing more: the run is stopped in good order, then raises it.
+    """
 
     def decided(self, action: Action) -> None:
         """Planning decided about one source entry."""
 
     def moved(self, byte_count: int) -> None:
-        """So many bytes more reached their place."""
+        """So many bytes more reached their place; negative: so many were in vain."""
 
     def ended(self, outcome: Outcome) -> None:
         """An object arrived, or finally failed."""
@@ -36,6 +43,41 @@ class SilentMonitor:
 
     def warned(self, message: str) -> None:
         """Nothing."""
+
+
+class ShieldedMonitor:
+    """Passes everything on to a monitor, and keeps what that raises from tearing a run.
+
+    ``broken`` is what it raised, None while all is well.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self.broken: Exception | None = None
+
+    def decided(self, action: Action) -> None:
+        """Pass on."""
+        self._tell(self._monitor.decided, action)
+
+    def moved(self, byte_count: int) -> None:
+        """Pass on."""
+        self._tell(self._monitor.moved, byte_count)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Pass on."""
+        self._tell(self._monitor.ended, outcome)
+
+    def warned(self, message: str) -> None:
+        """Pass on."""
+        self._tell(self._monitor.warned, message)
+
+    def _tell(self, method: Callable[[T], None], what: T) -> None:
+        if self.broken is not None:
+            return
+        try:
+            method(what)
+        except Exception as error:  # noqa: BLE001 - raised again when nothing is under way
+            self.broken = error
 
 
 class ProgressBar:
@@ -71,7 +113,8 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.close()
+        with contextlib.suppress(OSError):  # the terminal is gone, and so is its bar
+            self._bar.close()
 
     def expect(self, byte_count: int) -> None:
         """One object more is to be transferred."""

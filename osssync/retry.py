@@ -3,6 +3,7 @@
     call ── refused credentials → on_refused ── fresh ones → repeat at once
          ├─ clocks apart        → on_skew    ──────────────→ repeat at once
          ├─ retryable           → wait, full jitter ───────→ repeat, ``retries`` times
+         │    (throttled: on_throttle first, and no shorter than OSS asks)
          └─ anything else, or stopped, or too late ────────→ raise, with attempts and seconds
 
 Requests are rebuilt and signed anew by ``call``; nothing here repeats bytes.
@@ -35,14 +36,24 @@ class RetryPolicy:
     ``retries`` are repeats after the first attempt. Not counted are the one repeat with a
     corrected clock, and those with fresh credentials, of which no two follow each other. Waits
     are drawn evenly from 0 to ``base_s`` doubled with each failure, at most ``cap_s``.
-    ``give_up_s``: no wait may end later than this after the first attempt.
+    A pause that the service asks for is kept in full and comes before the drawn one, so that
+    those who were told the same do not come back together; ``asked_cap_s`` is the longest that is
+    believed. ``give_up_s``: no wait may end later than this after the first attempt.
     """
 
     retries: int = 9
     base_s: float = 0.2
     cap_s: float = 20.0
     throttle_base_s: float = 1.0  # a service asked to slow down: five times more patient
+    asked_cap_s: float = 60.0  # a garbled header must not stop a run for days
     give_up_s: float = float("inf")
+
+    def pause_s(self, error: OsssyncError, failures: int, draw: float) -> float:
+        """Seconds to wait after ``error``, the ``failures``-th (from 1); ``draw`` is in [0, 1)."""
+        if not isinstance(error, ThrottledError):
+            return self.delay_s(failures, throttled=False, draw=draw)
+        asked_s = min(error.delay_s, self.asked_cap_s)
+        return asked_s + self.delay_s(failures, throttled=True, draw=draw)
 
     def delay_s(self, failures: int, *, throttled: bool, draw: float) -> float:
         """Seconds to wait after the ``failures``-th failure (from 1); ``draw`` is in [0, 1)."""
@@ -103,7 +114,7 @@ class Retry:
             on_refused: drops the refused credentials; whether fresh ones can be had. May block
                 for a refresh, and may raise CredentialsError.
             on_skew: learns the clock offset.
-            on_throttle: tells whoever sets the pace.
+            on_throttle: tells whoever sets the pace, before the wait.
 
         Raises:
             InterruptedRunError: ``wait`` said stop.
@@ -136,8 +147,7 @@ class Retry:
     def _pause(self, error: OsssyncError, failures: int) -> None:
         if not error.retryable or failures > self._policy.retries:
             self._give_up(error)
-        throttled = isinstance(error, ThrottledError)
-        delay_s = self._policy.delay_s(failures, throttled=throttled, draw=self._draw())
+        delay_s = self._policy.pause_s(error, failures, self._draw())
         if self._elapsed_s() + delay_s > self._policy.give_up_s:
             self._give_up(error)
         self.slept_s += delay_s

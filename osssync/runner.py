@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 from osssync.config import Job
 from osssync.engines.engine import Engine
@@ -25,13 +26,25 @@ from osssync.oss.connection import Connection
 from osssync.planning.assembly import Assembly
 from osssync.planning.diff import decide, merge_join
 from osssync.planning.split import first_task, part_size_of
-from osssync.progress import Monitor, SilentMonitor
+from osssync.progress import Monitor, ShieldedMonitor, SilentMonitor
 from osssync.report import RunReport, Tally
 from osssync.transfer.worker import Worker, failure_of
 from osssync.trees import Trees, open_trees
 
 FATAL_ERRORS = frozenset({"CredentialsError", "CredentialsRefusedError", "DiskFullError"})
 """Failures that every other object would meet as well: going on would only repeat them."""
+
+FRUITLESS = 10
+"""Objects failing in a row, each after all its repeats, that show that nothing can arrive."""
+
+FRUITLESS_FILLS = 4
+"""The same once something did arrive, as a multiple of what the engine holds.
+
+Each of them has tried for half a minute, half of them at once: an outage of some minutes is
+outlasted.
+"""
+
+UNFRUITFUL_ERRORS = frozenset({"NetworkError", "ServerFaultError", "ThrottledError"})
 
 MAX_RESTARTS = 3
 """How often an object is begun again because its source changed under the transfer."""
@@ -47,18 +60,22 @@ def run(job: Job, monitor: Monitor | None = None, stop: threading.Event | None =
         UsageError: the job cannot be.
         CredentialsError: there is no identity to begin with.
         OsssyncError: a single source could not be found.
+        Exception: what the monitor raised.
     """
-    monitor, stop = monitor or SilentMonitor(), stop or threading.Event()
+    shielded, stop = ShieldedMonitor(monitor or SilentMonitor()), stop or threading.Event()
     _ = job.direction  # refuses what cannot be a job before anything is opened
     started_s = time.monotonic()
-    with _connect(job, monitor) as connection:
+    with _connect(job, shielded) as connection:
         trees = open_trees(job, connection)
         actions = _decide_all(job, trees)
         if job.options.dry_run:
-            return _rehearse(actions, monitor, started_s)
+            return _rehearse(actions, shielded, started_s)
         worker = Worker(trees.open_steps(), trees.look, connection, job.options.transfer.retries)
         with closing(ThreadEngine(worker, job.options.transfer.jobs)) as engine:
-            return Run(job, trees, engine, monitor, stop).go(actions, started_s)
+            report = Run(job, trees, engine, shielded, stop).go(actions, started_s)
+    if shielded.broken is not None:
+        raise shielded.broken
+    return report
 
 
 def plan(job: Job) -> Iterator[Action]:
@@ -95,12 +112,14 @@ def _decide_all(job: Job, trees: Trees) -> Iterator[Action]:
         yield decide(entry, existing, options.compare, direction)
 
 
-def _rehearse(actions: Iterator[Action], monitor: Monitor, started_s: float) -> RunReport:
+def _rehearse(actions: Iterator[Action], monitor: ShieldedMonitor, started_s: float) -> RunReport:
     tally = Tally()
     for action in actions:
         tally.found()
         tally.decided(action)
         monitor.decided(action)
+        if monitor.broken is not None:
+            raise monitor.broken
         if action.kind is ActionKind.TRANSFER:
             entry = action.entry
             tally.ended(Outcome(Task(0, Step.WHOLE, entry, entry.key), moved_bytes=entry.size))
@@ -120,7 +139,12 @@ class Run:
     """
 
     def __init__(
-        self, job: Job, trees: Trees, engine: Engine, monitor: Monitor, stop: threading.Event
+        self,
+        job: Job,
+        trees: Trees,
+        engine: Engine,
+        monitor: ShieldedMonitor,
+        stop: threading.Event,
     ) -> None:
         self._stop = stop
         self._trees = trees
@@ -134,6 +158,8 @@ class Run:
         self._restarts: dict[int, int] = {}
         self._in_flight = 0
         self._objects = 0
+        self._arrived = 0
+        self._fruitless = 0  # objects in a row that failed for want of an answer
         self._fatal: Failure | None = None
 
     def go(self, actions: Iterator[Action], started_s: float) -> RunReport:
@@ -158,7 +184,9 @@ class Run:
     def _is_busy(self, actions: Iterator[Action]) -> bool:
         """Hand out what can be; whether there is anything to wait for."""
         if self._stop.is_set():
-            self._end_early(failure_of(InterruptedRunError("interrupted; run again to go on")))
+            self._end_early(_interrupted())
+        if self._monitor.broken is not None:
+            self._end_early(_interrupted("nobody listens any more"))
         self._fill(actions)
         # After an interrupt an outcome may be lost on its way, so the engine's word counts too.
         return self._in_flight > 0 and (self._fatal is None or self._has_outstanding())
@@ -217,7 +245,7 @@ class Run:
                     self._begin(self._objects, action.entry)
                     return True
         except OsssyncError as error:  # a listing that broke off
-            self._end_early(failure_of(error))
+            self._end_early(_interrupted() if self._stop.is_set() else failure_of(error))
         return False
 
     def _begin(self, number: int, entry: Entry) -> None:
@@ -248,10 +276,24 @@ class Run:
         restarts = self._restarts.pop(number, 0)
         if outcome.restart is not None and restarts < MAX_RESTARTS and self._fatal is None:
             self._restarts[number] = restarts + 1
+            self._monitor.moved(-outcome.moved_bytes)
             self._begin(number, outcome.restart)
             return
         self._tally.ended(outcome)
         self._monitor.ended(outcome)
+        self._weigh(outcome)
+
+    def _weigh(self, outcome: Outcome) -> None:
+        """End the run early if what happens to one object happens to all."""
+        if outcome.failure is None:
+            self._arrived += 1
+            self._fruitless = 0
+            return
+        self._fruitless += outcome.failure.error in UNFRUITFUL_ERRORS
+        limit = FRUITLESS_FILLS * self._engine.capacity if self._arrived else FRUITLESS
+        if self._fruitless >= limit:
+            message = f"{self._fruitless} objects in a row failed, the last one so: "
+            self._end_early(replace(outcome.failure, message=message + outcome.failure.message))
 
     def _end_early(self, reason: Failure) -> None:
         """Open nothing more; what is in flight comes home, what is unfinished is put away."""
@@ -259,6 +301,11 @@ class Run:
             return
         self._fatal = reason
         self._engine.stop()
+        put_away = replace(reason, message="not finished, as the run ended early")
         for assembly in list(self._open.values()):
-            assembly.stop(reason)
+            assembly.stop(put_away)
             self._go_on(assembly)
+
+
+def _interrupted(why: str = "interrupted") -> Failure:
+    return failure_of(InterruptedRunError(f"{why}; run again to go on"))

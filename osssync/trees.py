@@ -229,6 +229,8 @@ def _scan_destination(path: Path, job: Job) -> Iterator[Entry]:
 def _existing_file(path: Path, key: str) -> Iterator[Entry]:
     try:
         yield file_entry(str(path), key, follow_symlinks=False)
+    except UsageError:
+        yield Entry(key, 0, 0, EntryKind.DIRECTORY)
     except LocalFileError:
         return
 

@@ -13,7 +13,8 @@ from osssync.cli import demo, emulate, look, remove, transfer, whoami
 from osssync.cli.groups import InOrder
 from osssync.cli.output import complain
 from osssync.cli.signals import INTERRUPTED_EXIT, interrupt_on_signals
-from osssync.errors import OsssyncError
+from osssync.cli.streams import drop_output, flush_output, prepare_streams
+from osssync.errors import LocalFileError, OsssyncError
 from osssync.version import __version__
 
 EPILOG = """Addresses: oss://bucket/key, everything after the bucket's slash being the raw key, or
@@ -66,31 +67,31 @@ _PARSER_ERROR = typer.BadParameter.__mro__[2]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (see ``EPILOG``)."""
-    for stream in (sys.stdout, sys.stderr):
-        # File names need not be UTF-8; a line about one must not end the run.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _run(words)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of our output is gone (``osssync ls | head``): what python does at exit,
-        # flushing, must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 3
+        flush_output()
+    except BrokenPipeError:  # the reader of our output is gone: osssync ls | head
+        drop_output()
+        return LocalFileError.exit_code
+    except LocalFileError as error:
+        drop_output()
+        complain(str(error))
+        return error.exit_code
     return code
 
 
 def _run(words: list[str]) -> int:
     interrupt_on_signals()
     try:
-        result = get_command(app).main(args=words, prog_name="osssync", standalone_mode=False)
+        result = _invoke(words)
     except typer.Exit as request:
         return request.exit_code
     except OsssyncError as error:
-        complain(str(error))
+        complain("; ".join([str(error), *getattr(error, "__notes__", ())]))
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, EOFError, typer.Abort):
         complain("interrupted")
         return INTERRUPTED_EXIT
     except BrokenPipeError:
@@ -98,6 +99,15 @@ def _run(words: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last place where anything can be explained
         return _explain(error, words)
     return result if isinstance(result, int) else 0
+
+
+def _invoke(words: list[str]) -> object:
+    command = get_command(app)
+    if "_OSSSYNC_COMPLETE" in os.environ:  # the shell asks how a line may go on
+        return command.main(args=words, prog_name="osssync", standalone_mode=False)
+    # Not main(): it has exit codes of its own for Ctrl-C (130) and for a broken pipe (1).
+    with command.make_context("osssync", words) as context:
+        return command.invoke(context)
 
 
 def _explain(error: Exception, words: list[str]) -> int:

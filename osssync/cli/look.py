@@ -1,6 +1,5 @@
 """``ls``, ``stat`` and ``cat``: looking without touching."""
 
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ import typer
 from osssync.cli.flags import ConnectionFlags
 from osssync.cli.groups import takes
 from osssync.cli.output import complain, say, say_json
+from osssync.cli.streams import write_output
 from osssync.config import OssAddress, parse_address
 from osssync.errors import UsageError
 from osssync.keys import display
@@ -106,8 +106,7 @@ def cat(connection: ConnectionFlags, url: Url) -> None:
     from osssync.browse import read
 
     with open_connection(connection) as open_one:
-        read(open_one, object_address(url), sys.stdout.buffer.write)
-    sys.stdout.buffer.flush()
+        read(open_one, object_address(url), write_output)
 
 
 def object_address(url: str) -> OssAddress:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from osssync.cli.streams import writing_output
 from osssync.config import Address, Job, LocalAddress, expand
 from osssync.keys import display
 from osssync.model import Action, ActionKind, Direction, Entry, EntryKind, Outcome
@@ -18,19 +19,32 @@ _VERBS = {Direction.DOWNLOAD: "download", Direction.UPLOAD: "upload", Direction.
 
 
 def say(line: str) -> None:
-    """A line of the result, on stdout."""
-    sys.stdout.write(line + "\n")
+    """A line of the result, on stdout.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+        LocalFileError: it cannot be written.
+    """
+    with writing_output():
+        sys.stdout.write(line + "\n")
 
 
 def complain(line: str) -> None:
-    """A line for people, on stderr."""
-    sys.stdout.flush()
-    sys.stderr.write(f"osssync: {line}\n")
+    """A line for people, on stderr, whatever a key in it holds."""
+    _tell(f"osssync: {display(line)}")
+
+
+def _tell(line: str) -> None:
+    # The result's own failure shows at its next write; who cannot be told here cannot be told.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
 
 
 def say_json(**fields: Any) -> None:  # noqa: ANN401 - JSON values
     """One JSON object as a line on stdout."""
-    say(json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
+    say(_as_json(fields))
 
 
 class Printer:
@@ -88,10 +102,7 @@ class Printer:
 
     def warned(self, message: str) -> None:
         """A warning on stderr."""
-        if self._bar is not None:
-            self._bar.write(f"osssync: warning: {message}", sys.stderr)
-        else:
-            complain(f"warning: {message}")
+        self._told(f"osssync: warning: {display(message)}")
 
     def _object(self, verb: str, entry: Entry, *, dry_run: bool, reason: str) -> None:
         if self._quiet:
@@ -133,18 +144,20 @@ class Printer:
                 )
             )
             return
-        line = f"failed: {display(source)} to {display(target)}: {message}"
+        self._told(f"failed: {display(source)} to {display(target)}: {display(message)}")
+
+    def _told(self, line: str) -> None:
         if self._bar is not None:
             self._bar.write(line, sys.stderr)
         else:
-            sys.stdout.flush()
-            sys.stderr.write(line + "\n")
+            _tell(line)
 
     def _line(self, line: str) -> None:
-        if self._bar is not None:
-            self._bar.write(line, sys.stdout)
-        else:
+        if self._bar is None:
             say(line)
+            return
+        with writing_output():
+            self._bar.write(line, sys.stdout)
 
     def _name(self, entry: Entry) -> tuple[str, str]:
         if not self._job.recursive:
@@ -221,7 +234,9 @@ def _is_folder(address: Address) -> bool:
 
 
 def _as_json(fields: dict[str, Any]) -> str:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    # Where stdout is not UTF-8 its own escapes (\\x9b) would be none of JSON's.
+    plain = sys.stdout.encoding.lower().replace("-", "") != "utf8"
+    return json.dumps(fields, ensure_ascii=plain, separators=(",", ":"))
 
 
 def _root(address: str, *, recursive: bool) -> str:

@@ -9,6 +9,7 @@ from osssync.cli.flags import ConnectionFlags, FilterFlags, OutputFlags, Transfe
 from osssync.cli.groups import ARGV, takes
 from osssync.cli.output import Printer, complain, log_to_stderr, print_summary, progress_bar, say
 from osssync.cli.signals import stopping
+from osssync.cli.streams import write_output
 from osssync.config import Compare, Job, LocalAddress, Options, parse_address
 from osssync.errors import UsageError
 from osssync.units import format_size
@@ -92,6 +93,8 @@ def _run(job: Job, output: OutputFlags) -> None:
         )
         with stopping() as stop:
             report = run(job, printer, stop)
+    if report.succeeded and not report.totals.found and not output.quiet:
+        _warn(f"nothing is below {job.source}: check its spelling (one object: cp without -r)")
     print_summary(report, as_json=output.json, quiet=output.quiet)
     raise typer.Exit(report.exit_code)
 
@@ -118,8 +121,7 @@ def _stream(source: str, destination: str, options: Options, output: OutputFlags
             if not output.quiet:
                 say(f"upload: - to {destination} ({format_size(size)})")
         else:
-            read(connection, other, sys.stdout.buffer.write)
-            sys.stdout.buffer.flush()
+            read(connection, other, write_output)
 
 
 def _warn(message: str) -> None:

@@ -1,12 +1,16 @@
-"""Checksums of content that is already stored, computed outside of the event loop."""
+"""Checksums that clients announce, and those of stored content, outside of the event loop."""
 
 import asyncio
+import base64
+import binascii
 import hashlib
 from concurrent.futures import Executor
 
 from fastcrc import crc64
 
 from osssync.emulator.blobs import Content
+from osssync.emulator.call import Call
+from osssync.emulator.errors import OssFault
 
 _CHUNK = 1 << 20  # bytes
 
@@ -25,3 +29,23 @@ async def digests(content: Content, executor: Executor) -> tuple[bytes, int]:
     if content.size <= _CHUNK:
         return _digests(content)
     return await asyncio.get_running_loop().run_in_executor(executor, _digests, content)
+
+
+def content_md5(call: Call) -> bytes | None:
+    """The announced MD5 of the body.
+
+    Raises:
+        OssFault: InvalidDigest for what is no base64 of 16 bytes.
+    """
+    text = call.header("content-md5")
+    if not text:
+        return None
+    try:
+        value = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        value = b""
+    if len(value) != 16:
+        message = "The Content-MD5 you specified was invalid."
+        extra = {"Content-MD5": text}
+        raise OssFault(400, "InvalidDigest", message, ec="0017-00000502", extra=extra)
+    return value

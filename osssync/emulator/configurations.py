@@ -14,9 +14,9 @@ from xml.etree.ElementTree import Element
 from osssync.emulator import configuration_rules as rules
 from osssync.emulator.buckets import RESOURCE_GROUP
 from osssync.emulator.call import Call, Reply, xml_reply
+from osssync.emulator.checksums import content_md5
 from osssync.emulator.errors import OssFault
 from osssync.emulator.lifecycle_rules import check_overlaps, lifecycle
-from osssync.emulator.writing import content_md5
 from osssync.emulator.xml import document, leaf, parse, render, tree
 
 _MAX_BODY_BYTES = 4 << 20

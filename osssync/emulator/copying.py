@@ -81,7 +81,7 @@ async def copy_object(call: Call) -> Reply:
     forbidden = forbids_overwrite(call)
     with call.objects.lock:
         source = _find_source(call)
-        check_overwrite(bucket, call.key, forbidden=forbidden)
+        check_overwrite(call, bucket, forbidden=forbidden)
         version = call.objects.store(bucket, _copied(call, bucket, model, source.version))
     root = tree(
         "CopyObjectResult",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from osssync.emulator.attributes import MAX_KEY_BYTES
 from osssync.emulator.call import Call, Reply, xml_reply
+from osssync.emulator.checksums import content_md5
 from osssync.emulator.errors import OssFault
 from osssync.emulator.listing import encoder, encoding_element
 from osssync.emulator.objects import NULL_VERSION, Bucket
@@ -15,7 +16,6 @@ from osssync.emulator.permissions import authorize
 from osssync.emulator.reading import check_version_id
 from osssync.emulator.records import Version
 from osssync.emulator.worm import check_mutable
-from osssync.emulator.writing import content_md5
 from osssync.emulator.xml import document, leaf, malformed, parse, text_of, tree
 
 MAX_DELETES = 1000  # of one request

@@ -4,8 +4,9 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 from aiohttp import web
 
@@ -22,6 +23,8 @@ from osssync.emulator.settings import Settings
 
 # More would only compete with the event loop for the machine the client runs on too.
 _THREADS = 4
+# What a request in flight still gets; one that hangs on purpose would wait for ever.
+_FAREWELL_S = 0.1
 _BACKLOG = 1024  # connections waiting to be accepted: clients open hundreds at once
 
 
@@ -70,7 +73,7 @@ class Emulator:
     @property
     def control_endpoint(self) -> str:
         """Where faults, rotation and clock are changed over HTTP."""
-        return f"http://{self._host}:{self._ports['control']}"
+        return f"http://{_url_host(self._control_bind)}:{self._ports['control']}"
 
     @property
     def requests(self) -> list[LoggedRequest]:
@@ -88,10 +91,13 @@ class Emulator:
 
     @property
     def _host(self) -> str:
+        return _url_host(self.settings.bind)
+
+    @property
+    def _control_bind(self) -> str:
+        """Never more than loopback: whoever reaches it can do everything."""
         bind = self.settings.bind
-        if bind in {"", "0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
-            return "127.0.0.1"
-        return f"[{bind}]" if ":" in bind else bind
+        return bind if ip_address(bind).is_loopback else "127.0.0.1"
 
     async def start(self) -> None:
         """Listen on all three ports.
@@ -99,13 +105,15 @@ class Emulator:
         Raises:
             OSError: a port is taken; nothing is left listening.
         """
+        settings = self.settings
         try:
             await self._start_oss()
             metadata = make_metadata_app(
                 self.authority, self.settings, self.faults, self._metadata_log, self.clock
             )
-            await self._start_app("metadata", metadata, self.settings.metadata_port)
-            await self._start_app("control", make_control_app(self), self.settings.control_port)
+            await self._start_app("metadata", metadata, settings.bind, settings.metadata_port)
+            control = make_control_app(self)
+            await self._start_app("control", control, self._control_bind, settings.control_port)
         except BaseException:
             await self.stop()
             raise
@@ -131,11 +139,11 @@ class Emulator:
         )
         self._ports["oss"] = self._oss.sockets[0].getsockname()[1]
 
-    async def _start_app(self, name: str, app: web.Application, port: int) -> None:
-        runner = web.AppRunner(app, access_log=None)
+    async def _start_app(self, name: str, app: web.Application, bind: str, port: int) -> None:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_FAREWELL_S)
         await runner.setup()
         self._runners.append(runner)
-        await web.TCPSite(runner, self.settings.bind, port, backlog=_BACKLOG).start()
+        await web.TCPSite(runner, bind, port, backlog=_BACKLOG).start()
         self._ports[name] = runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -143,7 +151,7 @@ class Emulator:
         if self._oss is not None:
             self._oss.close()
         if self._oss_connections is not None:
-            await self._oss_connections.shutdown(0.1)
+            await self._oss_connections.shutdown(_FAREWELL_S)
         for runner in self._runners:
             await runner.cleanup()
         self._executor.shutdown()
@@ -155,19 +163,38 @@ class Emulator:
     def running(cls, settings: Settings | None = None) -> Iterator["Emulator"]:
         """Run an emulator in a thread of its own while the ``with`` block lasts."""
         emulator = cls(settings)
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, name="oss-emulator-loop", daemon=True)
+        started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        thread = threading.Thread(
+            target=asyncio.run, args=(emulator._serve(started),), name="oss-emulator", daemon=True
+        )
         thread.start()
+        loop, stopping = started.result()
         try:
-            asyncio.run_coroutine_threadsafe(emulator.start(), loop).result()
-            try:
-                yield emulator
-            finally:
-                asyncio.run_coroutine_threadsafe(emulator.stop(), loop).result()
+            yield emulator
         finally:
-            loop.call_soon_threadsafe(loop.stop)
+            loop.call_soon_threadsafe(stopping.set)
             thread.join()
-            loop.close()
+
+    async def _serve(
+        self, started: "Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]"
+    ) -> None:
+        """Run until told to stop; ``started`` gets the way to tell, or why there is none."""
+        stopping = asyncio.Event()
+        try:
+            await self.start()
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+            started.set_exception(error)
+            return
+        started.set_result((asyncio.get_running_loop(), stopping))
+        await stopping.wait()
+        await self.stop()
+
+
+def _url_host(bind: str) -> str:
+    """How an address to listen on is written in a URL; all interfaces are reached by loopback."""
+    if bind in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
+        return "127.0.0.1"
+    return f"[{bind}]" if ":" in bind else bind
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

@@ -134,7 +134,39 @@ def read_rule(raw: object) -> Rule:
         raise FaultRuleError(
             f"service is oss or metadata, body one of {', '.join(sorted(_BODIES))}"
         )
+    _check_fields(rule, set(raw))
     return rule
+
+
+_EFFECTS_OF = {
+    **dict.fromkeys(("status", "code", "message", "ec", "body"), frozenset({Effect.ERROR})),
+    "at": frozenset({Effect.RESET, Effect.CUT, Effect.FLIP}),
+    "offset_s": frozenset({Effect.SKEW}),
+}
+_ONLY_OSS = frozenset(
+    {"operation", "bucket", "part_number", "query", "code", "message", "ec", "body", "at"}
+)
+
+
+def _check_fields(rule: Rule, given: set[str]) -> None:
+    """Refuse fields that would do nothing with this effect or service.
+
+    Raises:
+        FaultRuleError: there is one.
+    """
+    idle = {
+        name
+        for name, effects in _EFFECTS_OF.items()
+        if name in given and rule.effect not in effects
+    }
+    if rule.service == "metadata":
+        idle |= given & _ONLY_OSS
+        if rule.effect in {Effect.CUT, Effect.FLIP, Effect.CHANGE, Effect.SKEW}:
+            idle.add("service")
+    if idle:
+        raise FaultRuleError(
+            f"{', '.join(sorted(idle))}: no meaning for {rule.effect.value} of {rule.service}"
+        )
 
 
 _INTEGERS = frozenset({"part_number", "after", "every", "times", "seed", "status", "at"})

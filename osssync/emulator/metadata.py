@@ -31,7 +31,7 @@ TTL_HEADER = "X-aliyun-ecs-metadata-token-ttl-seconds"
 MAX_TTL_S = 21_600
 CREDENTIALS = "meta-data/ram/security-credentials/"
 
-_WITHOUT_ANSWER = frozenset({Effect.HANG, Effect.REFUSE, Effect.RESET, Effect.LOSE, Effect.CUT})
+_WITHOUT_ANSWER = frozenset({Effect.HANG, Effect.REFUSE, Effect.RESET, Effect.LOSE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ async def initiate(call: Call) -> Reply:
     encode = encoder(call)
     model = replace(new_version(call, bucket), kind="Multipart")
     forbidden = forbids_overwrite(call)
-    check_overwrite(bucket, call.key, forbidden=forbidden)
+    check_overwrite(call, bucket, forbidden=forbidden)
     upload = Upload(
         secrets.token_hex(16).upper(), model, forbidden, sequential="sequential" in call.query
     )
@@ -161,7 +161,7 @@ async def complete(call: Call) -> Reply:
         parts = _all_parts(upload) if everything else _named_parts(upload, _wanted(body))
         _check_sizes(parts)
         forbidden = upload.forbid_overwrite or forbids_overwrite(call)
-        check_overwrite(bucket, call.key, forbidden=forbidden)
+        check_overwrite(call, bucket, forbidden=forbidden)
         assembled = _assemble(upload, parts, call.now_s)
         version = call.objects.store(bucket, replace(assembled, md5=md5))
         call.objects.end_upload(bucket, upload)

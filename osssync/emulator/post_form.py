@@ -143,7 +143,7 @@ async def _store(call: Call, content: Content) -> Version:
     forbidden = forbids_overwrite(call)
     md5, crc64 = await digests(content, call.world.executor)
     with call.objects.lock:
-        check_overwrite(bucket, call.key, forbidden=forbidden)
+        check_overwrite(call, bucket, forbidden=forbidden)
         return call.objects.store(
             bucket, finished(model, Received(content, md5, crc64), call.now_s)
         )

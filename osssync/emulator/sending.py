@@ -66,8 +66,8 @@ async def _send_paced(
 ) -> None:
     for start in range(0, content.size, pace.step):
         piece = content.slice(start, min(start + pace.step, content.size))
-        await send_content(request, stream, piece)
         await pace.spend(piece.size)
+        await send_content(request, stream, piece)
 
 
 async def send_content(

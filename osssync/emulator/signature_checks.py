@@ -58,7 +58,7 @@ def believed_credential(
         raise unknown_key(access_key_id, "0002-00000902")
     if not token and credential.security_token:
         raise unknown_key(access_key_id, "0002-00000003")
-    if not hmac.compare_digest(_bytes(token), _bytes(credential.security_token)):
+    if not matches(credential.security_token, token):
         if authority.knows_token(token) and credential.security_token:
             raise OssFault(
                 403,
@@ -132,6 +132,11 @@ def check_expiry(expires_s: float, now_s: float) -> None:
         )
 
 
+def matches(expected: str, provided: str) -> bool:
+    """Whether two signatures or tokens are equal, in constant time."""
+    return hmac.compare_digest(_bytes(expected), _bytes(provided))
+
+
 def compare(
     credential: CredentialSet,
     expected: str,
@@ -140,8 +145,8 @@ def compare(
     cause: str,
     canonical: str = "",
 ) -> None:
-    """Compare in constant time; a mismatch tells the client what the server signed."""
-    if hmac.compare_digest(_bytes(expected), _bytes(provided)):
+    """See that signatures match; a mismatch tells the client what the server signed."""
+    if matches(expected, provided):
         return
     extra = {
         "OSSAccessKeyId": credential.access_key_id,

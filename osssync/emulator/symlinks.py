@@ -31,7 +31,7 @@ async def put_symlink(call: Call) -> Reply:
         symlink_target=target,
     )
     with call.objects.lock:
-        check_overwrite(bucket, call.key, forbidden=forbidden)
+        check_overwrite(call, bucket, forbidden=forbidden)
         version = call.objects.store(bucket, version)
     return Reply(headers={"ETag": f'"{version.etag}"', **version_headers(version, bucket)})
 

@@ -4,7 +4,6 @@ Source: help.aliyun.com, PutObject, AppendObject (read 2026-11).
 """
 
 import base64
-import binascii
 from dataclasses import replace
 
 from anycrc import Model
@@ -17,10 +16,12 @@ from osssync.emulator.attributes import (
 from osssync.emulator.blobs import Content
 from osssync.emulator.body import Received
 from osssync.emulator.call import Call, Reply, invalid_argument
+from osssync.emulator.checksums import content_md5
 from osssync.emulator.errors import OssFault
 from osssync.emulator.objects import Bucket
 from osssync.emulator.pacing import pace_of
 from osssync.emulator.records import Version
+from osssync.emulator.worm import check_mutable
 
 _CRC64 = Model("CRC64-XZ")
 
@@ -28,26 +29,6 @@ _CRC64 = Model("CRC64-XZ")
 def combine_crc64(first: int, second: int, second_size: int) -> int:
     """CRC-64/XZ of two pieces one after the other."""
     return int(_CRC64.combine(first, second, second_size))
-
-
-def content_md5(call: Call) -> bytes | None:
-    """The announced MD5 of the body.
-
-    Raises:
-        OssFault: InvalidDigest for what is no base64 of 16 bytes.
-    """
-    text = call.header("content-md5")
-    if not text:
-        return None
-    try:
-        value = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        value = b""
-    if len(value) != 16:
-        message = "The Content-MD5 you specified was invalid."
-        extra = {"Content-MD5": text}
-        raise OssFault(400, "InvalidDigest", message, ec="0017-00000502", extra=extra)
-    return value
 
 
 async def receive_checked(call: Call) -> Received:
@@ -96,17 +77,20 @@ def forbids_overwrite(call: Call) -> bool:
     return text == "true"
 
 
-def check_overwrite(bucket: Bucket, key: str, *, forbidden: bool) -> None:
-    """Refuse to overwrite; a bucket that keeps versions overwrites nothing.
+def check_overwrite(call: Call, bucket: Bucket, *, forbidden: bool) -> None:
+    """Refuse to overwrite what must stay; a bucket that keeps versions overwrites nothing.
 
     Raises:
-        OssFault: FileAlreadyExists.
+        OssFault: FileAlreadyExists, FileImmutable.
     """
-    if not forbidden or bucket.versioning:
+    current = bucket.current(call.key)
+    if bucket.versioning or current is None:
         return
-    if bucket.current(key) is not None:
+    if forbidden:
         text = "The object you specified already exists and can not be overwritten."
-        raise OssFault(409, "FileAlreadyExists", text, ec="0026-00000002", extra={"Key": key})
+        extra = {"Key": call.key}
+        raise OssFault(409, "FileAlreadyExists", text, ec="0026-00000002", extra=extra)
+    check_mutable(bucket, current, call.now_s)
 
 
 async def put_object(call: Call) -> Reply:
@@ -114,10 +98,10 @@ async def put_object(call: Call) -> Reply:
     bucket = call.the_bucket()
     model = new_version(call, bucket)
     forbidden = forbids_overwrite(call)
-    check_overwrite(bucket, call.key, forbidden=forbidden)
+    check_overwrite(call, bucket, forbidden=forbidden)
     received = await receive_checked(call)
     with call.objects.lock:
-        check_overwrite(call.the_bucket(), call.key, forbidden=forbidden)
+        check_overwrite(call, call.the_bucket(), forbidden=forbidden)
         version = call.objects.store(call.the_bucket(), finished(model, received, call.now_s))
     check_callback(call)
     return Reply(

@@ -1,11 +1,13 @@
-"""Local files as a destination, complete or invisible, and as a source that is watched.
+"""Local files as a destination: complete or invisible. Sources are in ``source``.
 
     small:  part file ─▶ write ─▶ time ─▶ rename
     large:  create_part ─▶ open_part, write_at … from anywhere ─▶ publish: time, fsync, rename
     both:   flush, now and then and at the end: one syncfs for all of them
 
 A part file lies in the directory of its target, so that the rename cannot cross file systems, and
-is removed by whatever fails. Before ``flush`` returned, a small file may be lost in a power cut.
+is removed by whatever fails. Its name follows from the run and the target: what a killed run left
+is found by the next one, which goes on with it or replaces it. Before ``flush`` returned, a small
+file may be lost in a power cut.
 """
 
 import contextlib
@@ -13,26 +15,31 @@ import errno
 import os
 import stat
 import threading
+from hashlib import blake2b
 from typing import Self
 
-from osssync.errors import OsssyncError, SourceChangedError, UnsafeKeyError
+from osssync.checksums import crc64
+from osssync.errors import OsssyncError, UnsafeKeyError
 from osssync.keys import display, is_part_file, part_file_name
 from osssync.local.directories import Directories, Directory
 from osssync.local.failures import joined, local_error
 from osssync.local.scan import entry_of
 from osssync.local.system_calls import preallocate, sync_file_system
-from osssync.model import Entry, EntryKind
+from osssync.model import ByteRange, Entry, EntryKind
 
 Buffer = bytes | bytearray | memoryview
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PART_FILE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A named pipe that took a file's place must not hang us, hence O_NONBLOCK; files ignore it.
-_SOURCE_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+# A named pipe in its place must not hang us, hence O_NONBLOCK; files ignore it.
+_FOUND_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_READ_BYTES = 1 << 20
+# Nothing there, a link, or something that cannot be opened like a file (a socket).
+_NOT_OURS = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
 
 
 class PartFile:
-    """An unfinished file, open for writing at any offset from one thread. Close it by ``with``."""
+    """An unfinished file, open in one thread. Close it by ``with``."""
 
     __slots__ = ("_fd", "_path")
 
@@ -61,6 +68,25 @@ class PartFile:
         except OSError as error:
             raise local_error("write", self._path, error) from error
 
+    def crc64_of(self, byte_range: ByteRange) -> int:
+        """The CRC-64 of what lies there now, as far as the file reaches.
+
+        Raises:
+            LocalFileError: the disk could not read it.
+        """
+        view, crc = memoryview(bytearray(min(_READ_BYTES, len(byte_range)))), 0
+        offset = byte_range.start
+        try:
+            while offset < byte_range.stop:
+                count = os.preadv(self._fd, [view[: byte_range.stop - offset]], offset)
+                if count == 0:
+                    break
+                crc = crc64(view[:count], crc)
+                offset += count
+        except OSError as error:
+            raise local_error("read", self._path, error) from error
+        return crc
+
 
 class DestinationRoot:
     """The directory a run writes below, and the only way to write there.
@@ -76,10 +102,13 @@ class DestinationRoot:
 
     Args:
         path: made if missing, its parents too.
+        salt: what the names of part files depend on beside their target. Two runs with the same
+            salt would write into each other's part files: they must not go on at the same time.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], salt: str = "") -> None:
         self._path = os.fspath(path)
+        self._salt = f"{salt}\0".encode()
         self._directories = Directories(self._path)
         self._lock = threading.Lock()
         self._unsynced: set[int] = set()  # devices
@@ -137,6 +166,24 @@ class DestinationRoot:
                 fd = os.open(_checked(part_name), _PART_FILE, dir_fd=directory.fd)
         except OSError as error:
             raise self._error("open the unfinished file of", components, error) from error
+        return PartFile(fd, joined(self._path, components))
+
+    def find_part(self, components: tuple[str, ...], part_name: str, size: int) -> PartFile | None:
+        """Open what an earlier run left of this target, for reading.
+
+        None for anything but a plain file of ``size`` bytes with this one name.
+        """
+        try:
+            with self._parent(components) as directory:
+                fd = os.open(_checked(part_name), _FOUND_FILE, dir_fd=directory.fd)
+        except OSError as error:
+            if error.errno in _NOT_OURS:
+                return None
+            raise self._error("open the unfinished file of", components, error) from error
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or (status.st_size, status.st_nlink) != (size, 1):
+            os.close(fd)
+            return None
         return PartFile(fd, joined(self._path, components))
 
     def publish(self, components: tuple[str, ...], part_name: str, mtime_ns: int) -> None:
@@ -223,10 +270,11 @@ class DestinationRoot:
         return self._open_new_part(components)
 
     def _open_new_part(self, components: tuple[str, ...]) -> tuple[Directory, int, str]:
-        name = part_file_name(os.urandom(8).hex())
+        target = self._salt + "/".join(components).encode()
+        name = part_file_name(blake2b(target, digest_size=8).hexdigest())
         directory = self._parent(components, create=True)
         try:
-            fd = os.open(name, _NEW_FILE, 0o666, dir_fd=directory.fd)  # less the umask
+            fd = _open_new(name, directory)
         except BaseException:
             self._directories.release(directory)
             raise
@@ -252,110 +300,13 @@ class DestinationRoot:
         return local_error(doing, path, error)
 
 
-class SourceFile:
-    """A file to be uploaded, open for reading, and as it was when it was opened.
-
-    Reading is safe from many threads. Close it by ``with``.
-
-    Args:
-        path: of the file.
-        follow_symlinks: whether ``path`` itself may be a symbolic link.
-
-    Raises:
-        SourceChangedError: no regular file is there any more.
-        LocalFileError: the file system refused.
-    """
-
-    __slots__ = ("_fd", "_path", "inode", "mtime_ns", "size")
-
-    def __init__(self, path: str | os.PathLike[str], *, follow_symlinks: bool = True) -> None:
-        self._path = os.fspath(path)
-        try:
-            self._fd = _open_source(self._path, 0 if follow_symlinks else os.O_NOFOLLOW)
-        except FileNotFoundError as error:
-            raise SourceChangedError(f"{display(self._path)} is gone") from error
-        except OSError as error:
-            raise local_error("open", self._path, error) from error
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(self._fd)
-            raise SourceChangedError(f"{display(self._path)} is no longer a file")
-        self.size, self.mtime_ns, self.inode = _version(status)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def read_at(self, amount: int, offset: int) -> bytes:
-        """Exactly ``amount`` bytes from ``offset``.
-
-        Raises:
-            SourceChangedError: the file ends before that.
-            LocalFileError: the file system refused.
-        """
-        try:
-            data = os.pread(self._fd, amount, offset)
-            while len(data) < amount:
-                more = os.pread(self._fd, amount - len(data), offset + len(data))
-                if not more:
-                    raise self._cut_short(offset + len(data))
-                data += more
-        except OSError as error:
-            raise local_error("read", self._path, error) from error
-        return data
-
-    def read_into(self, buffer: bytearray | memoryview, offset: int) -> None:
-        """Fill the whole of ``buffer`` from ``offset``, without an allocation.
-
-        Raises:
-            SourceChangedError: the file ends before that.
-            LocalFileError: the file system refused.
-        """
-        view = memoryview(buffer)
-        try:
-            while view:
-                count = os.preadv(self._fd, [view], offset)
-                if count == 0:
-                    raise self._cut_short(offset)
-                view, offset = view[count:], offset + count
-        except OSError as error:
-            raise local_error("read", self._path, error) from error
-
-    def unchanged(self) -> bool:
-        """Whether size and time are still those of the opening.
-
-        Raises:
-            LocalFileError: the file system refused.
-        """
-        try:
-            now = _version(os.fstat(self._fd))
-        except OSError as error:
-            raise local_error("look at", self._path, error) from error
-        return now == (self.size, self.mtime_ns, self.inode)
-
-    def close(self) -> None:
-        """Close the file; closing it again is harmless."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def _cut_short(self, end: int) -> SourceChangedError:
-        shown = display(self._path)
-        return SourceChangedError(f"{shown} now ends at {end} B; it had {self.size} B when opened")
-
-
-def _open_source(path: str, more_flags: int) -> int:
-    flags = _SOURCE_FILE | more_flags
+def _open_new(name: str, directory: Directory) -> int:
+    """Make a file that nobody else has open; one that a killed run left is removed first."""
     try:
-        return os.open(path, flags | os.O_NOATIME)
-    except PermissionError:  # O_NOATIME is the owner's privilege
-        return os.open(path, flags)
-
-
-def _version(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ino
+        return os.open(name, _NEW_FILE, 0o666, dir_fd=directory.fd)  # less the umask
+    except FileExistsError:
+        os.unlink(name, dir_fd=directory.fd)
+    return os.open(name, _NEW_FILE, 0o666, dir_fd=directory.fd)
 
 
 def _checked(part_name: str) -> str:

@@ -1,5 +1,6 @@
 """Everything one process shares when it talks to OSS: identity, clock, endpoint, connections."""
 
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
@@ -15,8 +16,12 @@ from osssync.oss.endpoint import Endpoint, resolve
 from osssync.oss.session import PooledSession
 from osssync.oss.signing import ClockOffset
 from osssync.retry import Retry, RetryPolicy, sleep_through
+from osssync.throttle import Pace
 
 T = TypeVar("T")
+
+LARGE_SKEW_S = 60.0
+"""A clock that is further off than this is worth a word; OSS itself tolerates 15 minutes."""
 
 
 class Connection:
@@ -25,8 +30,8 @@ class Connection:
     Args:
         credentials: where the identity comes from.
         settings: how OSS is reached.
-        pool_size: requests in flight at once.
-        warn: hears what the user should know, such as a wrong clock.
+        pool_size: requests in flight at once; fewer while OSS asks to slow down.
+        warn: hears what the user should know, such as a wrong clock; in any thread.
 
     Raises:
         UsageError: endpoint or region cannot be, or are missing.
@@ -44,6 +49,9 @@ class Connection:
         self.provider: RefreshingCredentialsProvider = open_provider(credentials)
         self.endpoint: Endpoint = resolve(settings, lambda: _region(credentials))
         self.clock_offset = ClockOffset()
+        self.pace = Pace(pool_size)
+        self._warning = threading.Lock()
+        self._warned_offset_s = 0.0
         self._session = PooledSession(settings, pool_size)
         self._route = Route(
             settings, self.endpoint, self.provider, self._session, self.clock_offset
@@ -75,10 +83,21 @@ class Connection:
     def repeat(self, retry: Retry, call: Callable[[], T]) -> T:
         """Call until it succeeds, with fresh credentials and a corrected clock where they help.
 
+        Each attempt waits for its place in ``pace``, and no place is held between attempts. So
+        ``call`` must not come back here.
+
         Raises:
             OsssyncError: the last error.
         """
-        return retry.run(lambda _attempt: call(), on_refused=self._refresh, on_skew=self._adjust)
+        slot = self.pace.slot()
+
+        def attempt(_number: int) -> T:
+            with slot:
+                return call()
+
+        return retry.run(
+            attempt, on_refused=self._refresh, on_skew=self._adjust, on_throttle=slot.throttled
+        )
 
     def _refresh(self, error: CredentialsRefusedError) -> bool:
         """Drop the refused set; another thread having dropped it already is as good."""
@@ -89,11 +108,21 @@ class Connection:
         if not error.server_time_s:
             raise error
         offset_s = self.clock_offset.learn(error.server_time_s)
-        side = "behind" if offset_s > 0 else "ahead of"
-        self._warn(
-            f"this machine's clock is {abs(offset_s):.0f} s {side} OSS's; signing with the "
-            "service's time. Set the clock (chrony, NTP)"
-        )
+        with self._warning:  # of all threads that learn of the same change, one says so
+            if abs(offset_s - self._warned_offset_s) < LARGE_SKEW_S:
+                return
+            self._warned_offset_s = offset_s
+        self._warn(_about_clock(offset_s))
+
+
+def _about_clock(offset_s: float) -> str:
+    if abs(offset_s) < LARGE_SKEW_S:
+        return "this machine's clock has been set while the run went on, and agrees with OSS's now"
+    side = "behind" if offset_s > 0 else "ahead of"
+    return (
+        f"this machine's clock is {abs(offset_s):.0f} s {side} OSS's; signing with the "
+        "service's time. Set the clock (chrony, NTP)"
+    )
 
 
 def _region(credentials: CredentialSettings) -> str:

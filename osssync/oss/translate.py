@@ -52,6 +52,7 @@ _ECS_OF_REFUSED_CREDENTIALS = frozenset(
 _THROTTLING = re.compile(
     r".*(RateLimit|QpsLimit|RequestLimit|CpuLimit)Exceeded|SlowDown|Throttling.*"
 )
+_MILLISECONDS = re.compile(r"[0-9]{1,9}")  # of x-oss-qos-delay-time
 _FAULTS_BELOW_500 = frozenset(("RequestTimeout", "IncompleteBody", "BadRequest"))
 _CORRUPTED = frozenset(("InvalidDigest", "BadDigest", "InvalidCRC"))
 _EXISTS = frozenset(("FileAlreadyExists", "ObjectAlreadyExists"))
@@ -147,6 +148,8 @@ def from_reply(reply: ErrorReply, signed_with: Callable[[], str]) -> errors.Osss
     if reply.code in _CORRUPTED:
         return errors.IntegrityError(_message(reply, "the body was changed on its way"))
     kind, hint = _classify(reply)
+    if kind is errors.ThrottledError:
+        return errors.ThrottledError(_message(reply, hint), *facts, _asked_delay_s(reply))
     return kind(_message(reply, hint), *facts)
 
 
@@ -191,10 +194,14 @@ def _hint_of_condition(reply: ErrorReply) -> str:
 
 
 def _hint_of_throttle(reply: ErrorReply) -> str:
-    delay = reply.headers.get("x-oss-qos-delay-time", "")
-    return f"OSS asks to slow down (delay {delay} ms)" if delay.isdigit() else (
-        "OSS asks to slow down"
-    )  # fmt: skip
+    delay_s = _asked_delay_s(reply)
+    return "OSS asks to slow down" + (f" (delay {delay_s * 1000:.0f} ms)" if delay_s else "")
+
+
+def _asked_delay_s(reply: ErrorReply) -> float:
+    """The pause OSS asks for, in seconds; 0.0 if it says none, or something else."""
+    delay = _MILLISECONDS.fullmatch(reply.headers.get("x-oss-qos-delay-time", "").strip())
+    return int(delay[0]) / 1000 if delay else 0.0
 
 
 def _hint_of_endpoint(reply: ErrorReply) -> str:

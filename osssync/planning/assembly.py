@@ -5,6 +5,10 @@
       ▼              ▼ (parts in flight come home first)             ▼
     done          ABORT ───────────────▶ done, failed             ABORT ─▶ done, failed
 
+What an earlier run left begins with RESUME instead: the parts it proves are not sent again, and if
+it finds nothing usable (and has put that away), the object begins afresh. An object that is
+stopped to be kept sends nothing more, its ABORT neither: the next run resumes it.
+
 Small objects pass through as well: their WHOLE is first and last. So a caller feeds outcomes and
 submits tasks without knowing which kind it has.
 """
@@ -20,27 +24,33 @@ class Assembly:
     """The state of one object; belongs to the thread of the runner.
 
     Args:
-        first: WHOLE or START.
+        first: WHOLE, START or RESUME; or the ABORT of what an earlier run left.
         part_size: bytes of every part but the last.
+        afresh: what follows a RESUME that found nothing usable: START, or WHOLE if it is small.
     """
 
     __slots__ = (
+        "_afresh",
         "_failed",
         "_first",
         "_in_flight",
+        "_kept",
         "_moved",
         "_next",
         "_part_size",
         "_parts",
         "_pinned",
+        "_reason",
         "_receipts",
         "_retries",
         "_stopped",
+        "left_behind",
         "outcome",
     )  # fmt: skip
 
-    def __init__(self, first: Task, part_size: int) -> None:
+    def __init__(self, first: Task, part_size: int, afresh: Step = Step.START) -> None:
         self._first = first
+        self._afresh = afresh
         self._part_size = part_size
         self._next: Task | None = first  # a task of which there is only one at a time
         self._parts: Iterator[tuple[int, ByteRange]] = iter(())
@@ -48,11 +58,15 @@ class Assembly:
         self._receipts: dict[int, PartReceipt] = {}
         self._pinned: Pinned | None = None
         self._failed: Outcome | None = None  # the first failure, reported once all is put away
+        self._reason: Failure | None = None  # why it was stopped from outside
         self._stopped = False
+        self._kept = False
         self._moved = 0
         self._retries = 0
         self.outcome: Outcome | None = None
         """What became of the whole object; None while it is under way."""
+        self.left_behind = first.step in (Step.RESUME, Step.ABORT)
+        """Whether a part file or upload of it is there, to be resumed or put away some time."""
 
     @property
     def first(self) -> Task:
@@ -84,35 +98,57 @@ class Assembly:
         self._retries += outcome.retries
         step = outcome.task.step
         if step is Step.ABORT:
-            self._end(self._failed or outcome)
+            self.left_behind = outcome.failure is not None
+            self._end(_put_away(self._why(), outcome))
         elif outcome.failure is not None:
             self._fail(outcome)
-        elif step is Step.START:
-            self._pinned = outcome.pinned
-            self._parts = enumerate(cut(self._first.entry.size, self._part_size), start=1)
+        elif step in (Step.START, Step.RESUME):
+            self._open(outcome)
         elif step is Step.PART:
             if outcome.receipt is not None:
                 self._receipts[outcome.receipt.number] = outcome.receipt
         else:
+            self.left_behind = False
             self._end(outcome)
         if self.outcome is None and self._in_flight == 0:
             self._turn()
 
-    def stop(self, reason: Failure) -> None:
-        """Begin nothing more for this object: put it away as failed with ``reason``."""
-        self._failed = self._failed or Outcome(self._first, failure=reason)
+    def stop(self, reason: Failure, *, keep: bool = False) -> None:
+        """Begin nothing more for this object: put it away as failed.
+
+        Args:
+            reason: what it failed with, unless one of its own tasks fails or has failed.
+            keep: leave what is there for the next run to resume, instead of putting it away.
+        """
+        self._reason = reason
+        self._kept = keep
         self._stopped = True
         if self._in_flight == 0 and self.outcome is None:
             self._turn()
+
+    def _open(self, outcome: Outcome) -> None:
+        """START or RESUME succeeded: parts may follow, or another first task."""
+        self._pinned = outcome.pinned
+        self.left_behind = outcome.pinned is not None
+        if outcome.pinned is None:
+            self._next = self._task(self._afresh)
+            return
+        parts = dict(enumerate(cut(self._first.entry.size, self._part_size), start=1))
+        self._receipts = {
+            receipt.number: receipt
+            for receipt in outcome.receipts
+            if parts.get(receipt.number) == receipt.byte_range
+        }
+        self._parts = iter(item for item in parts.items() if item[0] not in self._receipts)
+
+    def _task(self, step: Step) -> Task:
+        return replace(self._first, step=step, pinned=self._pinned, receipts=())
 
     def _next_part(self) -> Task | None:
         if self._pinned is None or self._stopped:
             return None
         for number, byte_range in self._parts:
-            return replace(
-                self._first, step=Step.PART, pinned=self._pinned, part_number=number,
-                byte_range=byte_range,
-            )  # fmt: skip
+            return replace(self._task(Step.PART), part_number=number, byte_range=byte_range)
         return None
 
     def _fail(self, outcome: Outcome) -> None:
@@ -122,10 +158,10 @@ class Assembly:
     def _turn(self) -> None:
         """Nothing is in flight: go on to the next stage, if this one is over."""
         if self._stopped:
-            if self._pinned is None:
-                self._end(self._failed)
+            if self._pinned is None or self._kept:
+                self._end(self._why())
             else:
-                self._next = replace(self._first, step=Step.ABORT, pinned=self._pinned)
+                self._next = self._task(Step.ABORT)
             return
         if self._pinned is None or self._next is not None:
             return
@@ -134,14 +170,23 @@ class Assembly:
             self._next = part
             return
         receipts = tuple(self._receipts[number] for number in sorted(self._receipts))
-        self._next = replace(
-            self._first, step=Step.FINISH, pinned=self._pinned, receipts=receipts
-        )  # fmt: skip
+        self._next = replace(self._task(Step.FINISH), receipts=receipts)
 
-    def _end(self, outcome: Outcome | None) -> None:
-        if outcome is None:
-            return
+    def _why(self) -> Outcome:
+        """How a stopped object ends: its own failure says more than the reason from outside."""
+        return self._failed or Outcome(self._first, failure=self._reason)
+
+    def _end(self, outcome: Outcome) -> None:
         self.outcome = replace(
             outcome, task=self._first, moved_bytes=self._moved, retries=self._retries
         )
         self._next = None
+
+
+def _put_away(ended: Outcome, abort: Outcome) -> Outcome:
+    """The end of an object whose ABORT is done; an ABORT that failed left something to clean up."""
+    failure = ended.failure
+    if failure is None or abort.failure is None:
+        return replace(ended, failure=failure or abort.failure)
+    message = f"{failure.message}; what was begun stays behind: {abort.failure.message}"
+    return replace(ended, failure=replace(failure, message=message))

@@ -2,15 +2,22 @@
 
 up to 1 GiB:  CopyObject, If-Match ─▶ done
 larger:       START initiate ─▶ PART UploadPartCopy, If-Match … ─▶ FINISH complete, compare
+again:        RESUME list parts ─▶ PART what is missing … ─▶ FINISH
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from osssync.errors import IntegrityError, PreconditionFailedError, SourceChangedError
+from osssync.errors import (
+    IntegrityError,
+    NotFoundError,
+    PreconditionFailedError,
+    SourceChangedError,
+)
 from osssync.model import Entry, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
 from osssync.oss.replies import ObjectMeta
+from osssync.transfer.resume import confirmed_parts, hash_of_headers, is_whole
 from osssync.transfer.steps import pinned_of
 
 
@@ -57,7 +64,21 @@ class Copy:
             raise _changed(task)
         headers = {**_carried(meta), **self.headers}
         upload_id = self.bucket.initiate(self.prefix + task.target, headers)
-        return Outcome(task, pinned=Pinned(upload_id, entry.size, etag=entry.etag))
+        return Outcome(task, pinned=self._pinned(entry, upload_id))
+
+    def resume(self, task: Task) -> Outcome:
+        """Ask OSS which of our parts it has, if the source is still the same version."""
+        pinned, key = pinned_of(task), self.prefix + task.target
+        if pinned != self._pinned(task.entry, pinned.transfer_id):
+            self.bucket.abort(key, pinned.transfer_id)
+            return Outcome(task)
+        receipts = confirmed_parts(self.bucket, key, pinned, task.receipts)
+        if receipts is None:
+            if not self._is_complete(task):
+                return Outcome(task)
+            # FINISH will be told that there is no such upload, and find the object once more.
+            receipts = task.receipts
+        return Outcome(task, pinned=pinned, receipts=receipts)
 
     def part(self, task: Task) -> Outcome:
         """One UploadPartCopy of a range of the pinned version."""
@@ -80,12 +101,19 @@ class Copy:
         """Complete, then compare sizes, and the CRCs where OSS kept both."""
         key = self.prefix + task.target
         parts = [(receipt.number, receipt.etag) for receipt in task.receipts]
-        self.bucket.complete(key, pinned_of(task).transfer_id, parts)
+        lost: NotFoundError | None = None
+        try:
+            self.bucket.complete(key, pinned_of(task).transfer_id, parts)
+        except NotFoundError as error:
+            # OSS finishes a Complete whose answer was lost, and then no longer knows the upload.
+            lost = error
         source = self.source.head(self.source_prefix + task.entry.key)
         copied = self.bucket.head(key)
+        known = source.crc64 is not None and copied.crc64 is not None
+        if lost is not None and (not known or source.crc64 != copied.crc64):
+            raise lost
         if source.etag != task.entry.etag:
             return Outcome(task, note="the source was overwritten right after it was copied")
-        known = source.crc64 is not None and copied.crc64 is not None
         if copied.size != source.size or (known and source.crc64 != copied.crc64):
             raise IntegrityError(
                 f"oss://{self.bucket.name}/{key}: the copy has {copied.size} bytes and CRC-64 "
@@ -97,6 +125,30 @@ class Copy:
         """Abort the multipart upload."""
         self.bucket.abort(self.prefix + task.target, pinned_of(task).transfer_id)
         return Outcome(task)
+
+    def _pinned(self, entry: Entry, upload_id: str) -> Pinned:
+        # The time counts too: new metadata changes nothing but the time of an object.
+        return Pinned(
+            upload_id,
+            entry.size,
+            etag=entry.etag,
+            mtime_ns=entry.mtime_ns,
+            headers_hash=hash_of_headers(self.headers),
+        )
+
+    def _is_complete(self, task: Task) -> bool:
+        """Whether the answer to a Complete was lost: what it made is the source once more."""
+        if not is_whole(task.receipts, pinned_of(task).size):
+            return False
+        source = self.source.head(self.source_prefix + task.entry.key)
+        try:
+            copied = self.bucket.head(self.prefix + task.target)
+        except NotFoundError:
+            return False
+        return copied.crc64 is not None and (copied.size, copied.crc64) == (
+            source.size,
+            source.crc64,
+        )
 
     def flush(self) -> None:
         """Nothing: what OSS has confirmed is durable."""

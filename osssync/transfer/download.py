@@ -2,12 +2,19 @@
 
 small:  GET ─▶ memory or part file ─▶ compare CRC ─▶ rename
 large:  START part file ─▶ PART ranged GET, If-Match, pwrite … ─▶ FINISH combine CRCs, rename
+again:  RESUME read the part file, compare CRCs ─▶ PART what is missing … ─▶ FINISH
 """
 
+import contextlib
 from dataclasses import dataclass
 
-from osssync.errors import IntegrityError, PreconditionFailedError, SourceChangedError
-from osssync.keys import relative_directory, relative_path
+from osssync.errors import (
+    IntegrityError,
+    LocalFileError,
+    PreconditionFailedError,
+    SourceChangedError,
+)
+from osssync.keys import is_part_file, relative_directory, relative_path
 from osssync.local.files import DestinationRoot
 from osssync.model import EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
@@ -43,8 +50,21 @@ class Download:
         """Preallocate the part file. The listing's ETag pins the version: no request is needed."""
         entry = task.entry
         name = self.root.create_part(relative_path(task.target), entry.size)
-        pinned = Pinned(name, entry.size, etag=entry.etag, mtime_ns=entry.mtime_ns)
-        return Outcome(task, pinned=pinned)
+        return Outcome(task, pinned=_pinned(task, name))
+
+    def resume(self, task: Task) -> Outcome:
+        """Read the part file again: what has the CRC it had when it came is proven."""
+        pinned, components = pinned_of(task), relative_path(task.target)
+        if not is_part_file(pinned.transfer_id):  # the journal is damaged
+            return Outcome(task)
+        proven = None
+        if pinned == _pinned(task, pinned.transfer_id):
+            with contextlib.suppress(LocalFileError):  # what cannot be read is written anew
+                proven = self._proven(task, components)
+        if proven is None:
+            self.root.discard(components, pinned.transfer_id)
+            return Outcome(task)
+        return Outcome(task, pinned=pinned, receipts=proven)
 
     def part(self, task: Task) -> Outcome:
         """One ranged GET, written where it belongs."""
@@ -94,6 +114,18 @@ class Download:
         """Close the destination's directories."""
         self.root.close()
 
+    def _proven(self, task: Task, components: tuple[str, ...]) -> tuple[PartReceipt, ...] | None:
+        pinned = pinned_of(task)
+        part = self.root.find_part(components, pinned.transfer_id, pinned.size)
+        if part is None:
+            return None
+        with part:
+            return tuple(
+                receipt
+                for receipt in task.receipts
+                if part.crc64_of(receipt.byte_range) == receipt.crc64
+            )
+
     def _get(self, task: Task, sink: object) -> str:
         entry = task.entry
         try:
@@ -125,6 +157,11 @@ class Download:
             self.root.discard(components, name)
             raise
         return Outcome(task, moved_bytes=entry.size, note=note)
+
+
+def _pinned(task: Task, part_name: str) -> Pinned:
+    entry = task.entry
+    return Pinned(part_name, entry.size, etag=entry.etag, mtime_ns=entry.mtime_ns)
 
 
 def _changed(task: Task) -> SourceChangedError:

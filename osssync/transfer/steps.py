@@ -1,4 +1,4 @@
-"""The five steps of an object, as every direction must offer them, and what they share."""
+"""The steps of an object, as every direction must offer them, and what they share."""
 
 from typing import Protocol
 
@@ -22,6 +22,13 @@ class Steps(Protocol):
     def start(self, task: Task) -> Outcome:
         """Pin the source's version and make the place its parts go to."""
 
+    def resume(self, task: Task) -> Outcome:
+        """Prove what an earlier run left: ``task.pinned`` and ``task.receipts``.
+
+        The outcome holds what is proven. Without ``pinned`` there is nothing to go on with, and
+        what was left has been put away.
+        """
+
     def part(self, task: Task) -> Outcome:
         """Transfer ``task.byte_range``."""
 
@@ -37,6 +44,9 @@ class Steps(Protocol):
     def close(self) -> None:
         """Give back what is held open."""
 
+
+ABORT_RETRIES = 3
+"""Putting away is worth a few seconds even to those in a hurry: what stays behind is billed."""
 
 NO_CRC_NOTE = "OSS keeps no CRC-64 of this object: sizes and parts were compared"
 
@@ -62,6 +72,18 @@ def compare_crc64(what: str, expected: int | None, actual: int | None) -> str:
     if expected != actual:
         raise IntegrityError(f"{what}: CRC-64 is {actual}, expected {expected}")
     return ""
+
+
+def check_stored(what: str, etag: str) -> None:
+    """Refuse a reply to a PUT that only looks like success: OSS always names what it stored.
+
+    Raises:
+        IntegrityError: something between here and OSS answered in its place.
+    """
+    if not etag:
+        raise IntegrityError(
+            f"{what}: the reply holds no ETag, so it is not OSS's; does a proxy answer for it?"
+        )
 
 
 def pinned_of(task: Task) -> Pinned:

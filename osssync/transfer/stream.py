@@ -3,17 +3,21 @@
 A stream can be read only once, so every part is held in memory until OSS has confirmed it.
 """
 
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from osssync.checksums import combine_parts, crc64
 from osssync.config import MAX_PARTS, OssAddress, TransferSettings
-from osssync.errors import OsssyncError
+from osssync.errors import LocalFileError, NotFoundError, OsssyncError
+from osssync.keys import display
 from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
-from osssync.transfer.steps import compare_crc64
+from osssync.transfer.steps import ABORT_RETRIES, check_stored, compare_crc64
+
+T = TypeVar("T")
 
 FIRST_PART_BYTES = 8 << 20
 IN_FLIGHT = 4  # parts in memory at once
@@ -31,22 +35,20 @@ def upload_stream(
     Raises:
         OsssyncError: it did not arrive, or is too long (more than 10,000 parts).
     """
-    bucket, headers = connection.bucket(address.bucket), dict(settings.headers)
     chunks = _chunks(stream, settings.part_size or FIRST_PART_BYTES)
     first = next(chunks, b"")
     second = next(chunks, b"") if first else b""
-    if second:
-        return _Multipart(connection, bucket, address.key, settings).send(first, second, chunks)
-    retry = connection.retry(settings.retries)
-    crc = crc64(first)
-    connection.repeat(retry, lambda: bucket.put(address.key, first, headers=headers, crc64=crc))
-    return len(first)
+    upload = _StreamUpload(connection, address, settings)
+    return upload.send_parts(first, second, chunks) if second else upload.send_whole(first)
 
 
 def _chunks(stream: BinaryIO, size: int) -> Iterator[bytes]:
     for number in range(MAX_PARTS + 1):
         # BufferedReader.read blocks until it has all or the stream has ended.
-        chunk = stream.read(size << number // _GROW_EVERY)
+        try:
+            chunk = stream.read(size << number // _GROW_EVERY)
+        except OSError as error:
+            raise LocalFileError(f"cannot read the stream: {error.strerror}") from error
         if not chunk:
             return
         if number == MAX_PARTS:
@@ -54,57 +56,89 @@ def _chunks(stream: BinaryIO, size: int) -> Iterator[bytes]:
         yield chunk
 
 
-class _Multipart:
+class _StreamUpload:
+    """One object on its way up, as parts or whole."""
+
     def __init__(
-        self, connection: Connection, bucket: Bucket, key: str, settings: TransferSettings
+        self, connection: Connection, address: OssAddress, settings: TransferSettings
     ) -> None:
         self._connection = connection
-        self._bucket = bucket
-        self._key = key
+        self._bucket: Bucket = connection.bucket(address.bucket)
+        self._key = address.key
+        self._name = f"oss://{address.bucket}/{display(address.key)}"
         self._settings = settings
+        self._stopping = threading.Event()
         self._parts: list[tuple[int, str]] = []
         self._sums: list[tuple[int, int]] = []
 
-    def send(self, first: bytes, second: bytes, rest: Iterator[bytes]) -> int:
+    def send_whole(self, data: bytes) -> int:
+        def put() -> None:
+            headers = dict(self._settings.headers)
+            stored = self._bucket.put(self._key, data, headers=headers, crc64=crc64(data))
+            check_stored(self._name, stored.etag)
+
+        self._repeat(put)
+        return len(data)
+
+    def send_parts(self, first: bytes, second: bytes, rest: Iterator[bytes]) -> int:
         headers = dict(self._settings.headers)
-        retry = self._connection.retry(self._settings.retries)
-        upload_id = self._connection.repeat(
-            retry, lambda: self._bucket.initiate(self._key, headers)
-        )
+        upload_id = self._repeat(lambda: self._bucket.initiate(self._key, headers))
         try:
-            self._send_parts(upload_id, first, second, rest)
-            retry = self._connection.retry(self._settings.retries)
-            done = self._connection.repeat(
-                retry, lambda: self._bucket.complete(self._key, upload_id, self._parts)
-            )
-        except BaseException:
-            self._bucket.abort(self._key, upload_id)
+            self._fill(upload_id, _joined(first, second, rest))
+            stored = self._repeat(lambda: self._complete(upload_id))
+        except BaseException as error:
+            self._put_away(upload_id, error)
             raise
-        what = f"oss://{self._bucket.name}/{self._key}"
-        compare_crc64(what, combine_parts(self._sums), done.crc64)
+        compare_crc64(self._name, combine_parts(self._sums), stored)
         return sum(size for _, size in self._sums)
 
-    def _send_parts(
-        self, upload_id: str, first: bytes, second: bytes, rest: Iterator[bytes]
-    ) -> None:
+    def _fill(self, upload_id: str, chunks: Iterator[bytes]) -> None:
         waiting: deque[Future[str]] = deque()
-        with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="osssync-part") as threads:
-            for number, chunk in enumerate(_joined(first, second, rest), start=1):
+        threads = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="osssync-part")
+        try:
+            for number, chunk in enumerate(chunks, start=1):
                 self._sums.append((crc64(chunk), len(chunk)))
                 waiting.append(threads.submit(self._send_part, upload_id, number, chunk))
                 if len(waiting) == IN_FLIGHT:
                     self._parts.append((len(self._parts) + 1, waiting.popleft().result()))
             while waiting:
                 self._parts.append((len(self._parts) + 1, waiting.popleft().result()))
+        except BaseException:
+            self._stopping.set()  # the other parts need not be patient any more
+            raise
+        finally:
+            threads.shutdown(cancel_futures=True)
 
     def _send_part(self, upload_id: str, number: int, chunk: bytes) -> str:
         crc = crc64(chunk)
-        retry = self._connection.retry(self._settings.retries)
-        put = self._connection.repeat(
-            retry,
-            lambda: self._bucket.upload_part(self._key, upload_id, number, chunk, crc64=crc),
-        )
-        return put.etag
+
+        def put() -> str:
+            stored = self._bucket.upload_part(self._key, upload_id, number, chunk, crc64=crc)
+            check_stored(f"part {number} of {self._name}", stored.etag)
+            return stored.etag
+
+        return self._repeat(put)
+
+    def _complete(self, upload_id: str) -> int | None:
+        try:
+            return self._bucket.complete(self._key, upload_id, self._parts).crc64
+        except NotFoundError as error:
+            # OSS finishes a Complete whose answer was lost, and then no longer knows the upload.
+            meta = self._bucket.head(self._key)
+            if meta.crc64 is None or meta.crc64 != combine_parts(self._sums):
+                raise error from None
+            return meta.crc64
+
+    def _put_away(self, upload_id: str, reason: BaseException) -> None:
+        try:
+            retry = self._connection.retry(ABORT_RETRIES)
+            self._connection.repeat(retry, lambda: self._bucket.abort(self._key, upload_id))
+        except OsssyncError as error:
+            reason.add_note(f"its upload {upload_id} stays, and is billed: {error}")
+
+    def _repeat(self, call: Callable[[], T]) -> T:
+        retry = self._connection.retry(self._settings.retries, self._stopping.wait)
+        return self._connection.repeat(retry, call)
 
 
 def _joined(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

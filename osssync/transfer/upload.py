@@ -2,6 +2,7 @@
 
 small:  open, fstat ─▶ PUT, CRC on the way ─▶ compare with OSS's CRC, fstat again
 large:  START initiate ─▶ PART upload part, compare CRC … ─▶ FINISH fstat, complete, compare
+again:  RESUME fstat, list parts ─▶ PART what is missing … ─▶ FINISH
 """
 
 import time
@@ -10,10 +11,11 @@ from dataclasses import dataclass, field
 
 from osssync.checksums import crc64
 from osssync.errors import NotFoundError, SourceChangedError
-from osssync.local.files import SourceFile
+from osssync.local.source import SourceFile
 from osssync.model import ByteRange, EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
-from osssync.transfer.steps import compare_crc64, parts_crc64, pinned_of
+from osssync.transfer.resume import confirmed_parts, hash_of_headers, is_whole
+from osssync.transfer.steps import check_stored, compare_crc64, parts_crc64, pinned_of
 
 
 def dont_wait(_seconds: float) -> None:
@@ -59,6 +61,7 @@ class Upload:
             self._outlive_second_of(file.mtime_ns)
             body = RangeBody(file, ByteRange(0, file.size))
             put = self.bucket.put(key, body, headers=dict(self.headers), crc64=None)
+            check_stored(f"oss://{self.bucket.name}/{key}", put.etag)
             if not file.unchanged():
                 raise _changed(task)
             note = compare_crc64(f"oss://{self.bucket.name}/{key}", body.crc64, put.crc64)
@@ -70,8 +73,28 @@ class Upload:
             if file.size != task.entry.size:  # the parts were planned for another size
                 raise _changed(task)
             upload_id = self.bucket.initiate(self.prefix + task.target, dict(self.headers))
-            pinned = Pinned(upload_id, file.size, mtime_ns=file.mtime_ns, inode=file.inode)
+            pinned = Pinned(
+                upload_id,
+                file.size,
+                mtime_ns=file.mtime_ns,
+                inode=file.inode,
+                headers_hash=hash_of_headers(self.headers),
+            )
         return Outcome(task, pinned=pinned)
+
+    def resume(self, task: Task) -> Outcome:
+        """Ask OSS which of our parts it has, if the file is still the one they came from."""
+        pinned, key = pinned_of(task), self.prefix + task.target
+        if not self._is_as_begun(task):
+            self.bucket.abort(key, pinned.transfer_id)
+            return Outcome(task)
+        receipts = confirmed_parts(self.bucket, key, pinned, task.receipts)
+        if receipts is None:
+            if not self._is_complete(task):
+                return Outcome(task)
+            # FINISH will be told that there is no such upload, and find the object once more.
+            receipts = task.receipts
+        return Outcome(task, pinned=pinned, receipts=receipts)
 
     def part(self, task: Task) -> Outcome:
         """One UploadPart, its CRC compared at once."""
@@ -85,6 +108,7 @@ class Upload:
             if not file.unchanged():
                 raise _changed(task)
         what = f"part {task.part_number} of oss://{self.bucket.name}/{key}"
+        check_stored(what, put.etag)
         compare_crc64(what, body.crc64, put.crc64)
         receipt = PartReceipt(task.part_number, task.byte_range, body.crc64, put.etag)
         return Outcome(task, receipt=receipt, moved_bytes=len(task.byte_range))
@@ -136,6 +160,28 @@ class Upload:
         if meta.size != task.entry.size or meta.crc64 is None or meta.crc64 != crc:
             raise error
         return meta.crc64
+
+    def _is_as_begun(self, task: Task) -> bool:
+        pinned = pinned_of(task)
+        begun = (pinned.size, pinned.headers_hash)
+        if begun != (task.entry.size, hash_of_headers(self.headers)):
+            return False
+        try:
+            self._open_pinned(task).close()
+        except SourceChangedError:
+            return False
+        return True
+
+    def _is_complete(self, task: Task) -> bool:
+        """Whether the answer to a Complete was lost: what it made is exactly our parts."""
+        size, crc = pinned_of(task).size, parts_crc64(task.receipts)
+        if crc is None or not is_whole(task.receipts, size):
+            return False
+        try:
+            meta = self.bucket.head(self.prefix + task.target)
+        except NotFoundError:
+            return False
+        return (meta.size, meta.crc64) == (size, crc)
 
     def _open(self, task: Task) -> SourceFile:
         path = f"{self.root}/{task.entry.key}"

@@ -10,10 +10,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from osssync.errors import BeginAgainError, IntegrityError, NotFoundError, OsssyncError
+from osssync.errors import (
+    BeginAgainError,
+    IntegrityError,
+    InterruptedRunError,
+    OsssyncError,
+    SourceChangedError,
+)
 from osssync.model import Entry, Failure, Outcome, Step, Task
 from osssync.oss.connection import Connection
-from osssync.transfer.steps import Steps
+from osssync.transfer.steps import ABORT_RETRIES, Steps
+
+_CONCLUDING = frozenset({Step.FINISH, Step.ABORT})  # what a run that is to end still does
 
 
 class Worker:
@@ -45,8 +53,9 @@ class Worker:
         return self._connection.provider.rotations
 
     def stop(self) -> None:
-        """Give up waiting between repeats, now and later."""
+        """Give up waiting, now and later, and begin no more; FINISH and ABORT are still done."""
         self._stopping.set()
+        self._connection.pace.stop()
 
     def flush(self) -> None:
         """Make durable what has been done so far.
@@ -63,6 +72,8 @@ class Worker:
     def run(self, task: Task) -> Outcome:
         """Do one task. Never raises: what goes wrong is in the outcome."""
         retry = self._connection.retry(self._retries, self._stopping.wait)
+        if task.step is Step.ABORT:
+            retry = self._connection.retry(ABORT_RETRIES)
         try:
             outcome = self._connection.repeat(retry, lambda: self._do(task))
         except BeginAgainError as error:
@@ -74,20 +85,27 @@ class Worker:
         return replace(outcome, retries=retry.attempts - 1) if retry.attempts > 1 else outcome
 
     def _do(self, task: Task) -> Outcome:
+        if self._stopping.is_set() and task.step not in _CONCLUDING:  # it waited for its place
+            raise InterruptedRunError(f"{task.entry.key}: not begun, because the run is ending")
         match task.step:
             case Step.WHOLE:
                 return self._steps.whole(task)
             case Step.START:
                 return self._steps.start(task)
+            case Step.RESUME:
+                return self._steps.resume(task)
             case Step.PART:
                 return self._steps.part(task)
             case Step.FINISH:
-                try:
-                    return self._steps.finish(task)
-                except IntegrityError as error:  # repeating the last step cannot mend the parts
-                    raise BeginAgainError(str(error)) from error
+                return self._finish(task)
             case Step.ABORT:
                 return self._steps.abort(task)
+
+    def _finish(self, task: Task) -> Outcome:
+        try:
+            return self._steps.finish(task)
+        except IntegrityError as error:  # repeating the last step cannot mend the parts
+            raise BeginAgainError(str(error)) from error
 
     def _begin_again(self, task: Task, error: BeginAgainError, retries: int) -> Outcome:
         try:
@@ -96,7 +114,7 @@ class Worker:
         except OsssyncError as look_error:
             return Outcome(task, failure=failure_of(look_error), retries=retries)
         if entry is None:
-            gone = NotFoundError(f"{task.entry.key}: deleted while it was being transferred")
+            gone = SourceChangedError(f"{task.entry.key}: deleted while it was being transferred")
             return Outcome(task, failure=failure_of(gone), retries=retries)
         return Outcome(task, failure=failure_of(error), retries=retries, restart=entry)
 

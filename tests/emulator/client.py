@@ -79,9 +79,7 @@ def authorization(method, target, headers, bucket_and_key, now_s=None):
     key = f"aliyun_v4{SECRET}".encode()
     for piece in (*scope.split("/"), text):
         key = hmac.new(key, piece.encode(), hashlib.sha256).digest()
-    headers["Authorization"] = (
-        f"OSS4-HMAC-SHA256 Credential={KEY_ID}/{scope},Signature={key.hex()}"
-    )
+    headers["Authorization"] = f"OSS4-HMAC-SHA256 Credential={KEY_ID}/{scope},Signature={key.hex()}"
 
 
 class Client:

@@ -123,6 +123,11 @@ def test_rules_survive_json():
         ({"effect": "error", "body": "html"}, "body"),
         ({"effect": "error", "service": "s3"}, "service"),
         ({"effect": "cut", "at": -1}, "at"),
+        ({"effect": "throttle", "status": 500}, "status"),
+        ({"effect": "hang", "at": 1}, "at"),
+        ({"effect": "delay", "offset_s": 1}, "offset_s"),
+        ({"effect": "flip", "service": "metadata"}, "service"),
+        ({"effect": "hang", "service": "metadata", "bucket": "b"}, "bucket"),
     ],
 )
 def test_what_is_not_a_rule_is_refused(raw, reason):

@@ -4,9 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from osssync.emulator import moments, signature_v1
 from osssync.emulator.authority import Authority
+from osssync.emulator.errors import OssFault
 from osssync.emulator.settings import Settings
 from osssync.emulator.signature import WireRequest, authenticate
 from osssync.emulator.signature_v4 import Scope
@@ -227,3 +230,51 @@ def test_a_bucket_in_the_path_may_be_signed_without_its_slash(authority):
         slashed = replace(request, headers=signed, target="/bucket/?prefix=a")
         accepted = code_of(slashed, authority) == ""
         assert accepted is (resource == "/bucket/")
+
+
+_NAMES = st.sampled_from(
+    ["Authorization", "Date", "x-oss-date", "x-oss-security-token", "x-oss-content-sha256", "Host"]
+)
+_VALUES = st.one_of(
+    st.text(max_size=40),
+    st.builds(
+        "{}{}{}".format,
+        st.sampled_from(["OSS ", "OSS4-HMAC-SHA256 Credential=", "OSS4-HMAC-SHA256 "]),
+        st.sampled_from(["AKID:", "AKID/20261124/cn-hangzhou/oss/aliyun_v4_request,Signature="]),
+        st.text(max_size=40),
+    ),
+    st.sampled_from([moments.http_date(NOW_S), moments.basic(NOW_S), "UNSIGNED-PAYLOAD"]),
+)
+_PARAMETERS = st.builds(
+    "{}={}".format,
+    st.sampled_from(
+        ["OSSAccessKeyId", "Expires", "Signature", "x-oss-signature-version", "x-oss-expires",
+         "x-oss-credential", "x-oss-date", "x-oss-signature", "x-oss-additional-headers"]
+    ),
+    st.one_of(
+        st.text("A%+0123456789abcF;/²", max_size=30),
+        st.sampled_from(
+            ["AKID", "OSS4-HMAC-SHA256", moments.basic(NOW_S), "600",
+             "AKID/20261124/cn-hangzhou/oss/aliyun_v4_request"]
+        ),
+    ),
+)  # fmt: skip
+
+
+@given(
+    headers=st.lists(st.tuples(_NAMES, _VALUES), max_size=6),
+    query=st.lists(_PARAMETERS, max_size=8),
+)
+def test_whatever_arrives_is_judged(headers, query):
+    """Any request gets an answer of OSS's: nothing crashes, and nothing unsigned is believed."""
+    authority = Authority(Settings(credentials=(PLAIN, TEMPORARY)), clock=lambda: NOW_S)
+    request = WireRequest("GET", f"/key?{'&'.join(query)}", tuple(headers), "bucket", "key")
+
+    try:
+        believed = not authenticate(request, authority, region=REGION, now_s=NOW_S).is_anonymous
+        status = 200
+    except OssFault as fault:
+        believed, status = False, fault.status
+
+    assert not believed
+    assert status in {200, 400, 403}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from osssync.checksums import crc64
 from osssync.errors import (
     DiskFullError,
     LocalFileError,
@@ -18,9 +19,11 @@ from osssync.errors import (
 )
 from osssync.keys import is_part_file
 from osssync.local import directories, files, system_calls
+from osssync.local import source as source_module
 from osssync.local.directories import Directories
-from osssync.local.files import DestinationRoot, SourceFile
-from osssync.model import Entry, EntryKind
+from osssync.local.files import DestinationRoot
+from osssync.local.source import SourceFile
+from osssync.model import ByteRange, Entry, EntryKind
 
 MTIME_NS = 1_234_567_890_000_000_000
 
@@ -169,10 +172,10 @@ def test_a_file_in_a_directorys_place_is_a_clash(root, below):
 def test_a_directory_in_a_files_place_is_a_clash_and_leaves_no_debris(root, below):
     """For small files and for published ones."""
     root.make_directory(("a",))
-    part = root.create_part(("a",), 3)
 
     with pytest.raises(UnsafeKeyError, match="a directory where a file"):
         root.write_small(("a",), b"x", MTIME_NS)
+    part = root.create_part(("a",), 3)
     with pytest.raises(UnsafeKeyError, match="a directory where a file"):
         root.publish(("a",), part, MTIME_NS)
 
@@ -529,15 +532,90 @@ def test_a_failed_open_keeps_no_directory_in_use(tmp_path, monkeypatch):
     assert _descriptors() == before
 
 
-def test_a_part_file_is_never_shared(root, below, monkeypatch):
-    """Should two tokens ever be the same, the second fails and the first stays."""
-    monkeypatch.setattr(os, "urandom", bytes)
+# --- what a killed run left ---
+
+
+def test_the_name_of_a_part_file_follows_from_run_and_target(tmp_path):
+    """The next run finds it; another job or another target never gets the same."""
+    names = []
+    for salt, target in (("job", "f"), ("job", "f"), ("job", "g"), ("other", "f"), ("jobf", "")):
+        with DestinationRoot(tmp_path / "root", salt) as root:
+            names.append(root.create_part((target or "f",), 1))
+
+    assert names[0] == names[1]
+    assert len(set(names)) == 4
+
+
+@pytest.mark.parametrize("size", [3, 0])
+def test_what_a_killed_run_left_is_replaced_and_not_written_into(root, below, size):
+    """Who still has the old file open keeps it; the new one has the new size and nothing old."""
     name = root.create_part(("f",), 5)
+    (below / name).write_bytes(b"stale")
+    with (below / name).open("rb") as kept:
+        assert root.create_part(("f",), size) == name
 
-    with pytest.raises(LocalFileError):
-        root.write_small(("g",), b"x", MTIME_NS)
+        assert kept.read() == b"stale"
+    assert (below / name).read_bytes() == bytes(size)
 
-    assert _names(below) == [name]
+
+def test_a_small_file_replaces_what_a_killed_run_left(root, below):
+    """Nothing stays for ever."""
+    root.create_part(("f",), 5)
+
+    root.write_small(("f",), b"x", MTIME_NS)
+
+    assert _names(below) == ["f"]
+    assert (below / "f").read_bytes() == b"x"
+
+
+def test_a_link_in_a_part_files_place_is_removed_and_not_followed(root, below, tmp_path):
+    """Whoever planted it gains nothing."""
+    name = root.create_part(("f",), 5)
+    (tmp_path / "outside").write_bytes(b"precious")
+    (below / name).unlink()
+    (below / name).symlink_to(tmp_path / "outside")
+
+    assert root.find_part(("f",), name, 8) is None
+    root.create_part(("f",), 8)
+
+    assert not (below / name).is_symlink()
+    assert (tmp_path / "outside").read_bytes() == b"precious"
+
+
+def test_what_is_found_can_be_compared(root, below):
+    """The CRC of each range, also of one that is longer than the buffer; short where it ends."""
+    data = os.urandom(files._READ_BYTES + 77)
+    name = root.create_part(("f",), len(data))
+    (below / name).write_bytes(data)
+
+    with root.find_part(("f",), name, len(data)) as part:
+        assert part.crc64_of(ByteRange(0, len(data))) == crc64(data)
+        assert part.crc64_of(ByteRange(5, 9)) == crc64(data[5:9])
+        assert part.crc64_of(ByteRange(len(data) - 2, len(data) + 5)) == crc64(data[-2:])
+
+
+@pytest.mark.parametrize("what", ["missing", "no directory", "size", "fifo", "directory", "linked"])
+def test_only_a_plain_file_of_the_right_size_is_found(root, below, what):
+    """Everything else is nothing, and no descriptor stays open."""
+    name = root.create_part(("d", "f"), 5)
+    path, size, target = below / "d" / name, 5, ("d", "f")
+    if what in {"missing", "fifo", "directory"}:
+        path.unlink()
+    if what == "no directory":
+        target = ("e", "f")
+    elif what == "size":
+        size = 6
+    elif what == "fifo":
+        os.mkfifo(path)
+    elif what == "directory":
+        path.mkdir()
+    elif what == "linked":
+        os.link(path, below / "another")
+    before = _descriptors()
+
+    assert root.find_part(target, name, size) is None
+
+    assert _descriptors() == before
 
 
 def test_many_directories_need_few_descriptors(tmp_path):
@@ -783,7 +861,7 @@ def test_reading_without_changing_the_access_time_falls_back(source, monkeypatch
 def test_a_read_that_fails_is_a_local_error(source, monkeypatch):
     """With the path and what to do."""
     with SourceFile(source) as file:
-        _fail(monkeypatch, "pread", errno.EIO)
+        _fail(monkeypatch, "pread", errno.EIO, source_module)
 
         with pytest.raises(LocalFileError, match="system's log") as caught:
             file.read_at(1, 0)

@@ -1,0 +1,89 @@
+"""When a run is told to end early: too long, too much moved, too many failures. Pure counting.
+
+    outcome ─▶ Budget.moved / failed ─▶ Budget.verdict(elapsed) ─▶ None, or why the run is to end
+
+What is in flight at that moment still comes home, so a run may go beyond a limit by what its
+workers hold: ``jobs`` parts or small objects, and their failures. Sizes and durations are told as
+plain bytes and seconds.
+"""
+
+from dataclasses import dataclass
+
+from osssync.errors import (
+    MaxDurationError,
+    MaxTransferError,
+    OsssyncError,
+    TooManyFailuresError,
+    UsageError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may use up; None is no limit.
+
+    ``max_duration_s`` and ``max_transfer_bytes`` are reached by using up as much, as in rclone;
+    ``max_failure`` failures are allowed and the next one is too many, as in juicefs (0: none is).
+
+    Raises:
+        UsageError: a limit that would end the run before it begins.
+    """
+
+    max_duration_s: float | None = None
+    max_failure: int | None = None
+    max_transfer_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_duration_s is not None and not self.max_duration_s > 0:  # NaN is refused, too
+            raise UsageError(f"--max-duration {self.max_duration_s:g}s: give more than 0")
+        if self.max_failure is not None and self.max_failure < 0:
+            raise UsageError(f"--max-failure {self.max_failure}: give 0 or more")
+        if self.max_transfer_bytes is not None and self.max_transfer_bytes <= 0:
+            raise UsageError(f"--max-transfer {self.max_transfer_bytes}: give more than 0")
+
+
+class Budget:
+    """What one run has used up of its limits. Belongs to the thread of the runner.
+
+    Args:
+        limits: of the run.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._moved_bytes = 0
+        self._failed = 0
+
+    def moved(self, byte_count: int) -> None:
+        """So many bytes more arrived: of parts, too, before their object is whole.
+
+        Those that turn out to have been in vain stay counted: they were traffic.
+        """
+        self._moved_bytes += byte_count
+
+    def failed(self) -> None:
+        """One object more failed for good, or was refused."""
+        self._failed += 1
+
+    def verdict(self, elapsed_s: float) -> OsssyncError | None:
+        """Why the run is to end now, or None. The error is for its exit code; it is not raised.
+
+        Args:
+            elapsed_s: since the run began.
+        """
+        limits = self._limits
+        if limits.max_failure is not None and self._failed > limits.max_failure:
+            return TooManyFailuresError(
+                f"{self._failed} objects failed, --max-failure allows {limits.max_failure}: "
+                "see why, then run again"
+            )
+        if limits.max_transfer_bytes is not None and self._moved_bytes >= limits.max_transfer_bytes:
+            return MaxTransferError(
+                f"--max-transfer {limits.max_transfer_bytes} bytes reached: "
+                f"{self._moved_bytes} bytes moved; run again to go on"
+            )
+        if limits.max_duration_s is not None and elapsed_s >= limits.max_duration_s:
+            return MaxDurationError(
+                f"--max-duration {limits.max_duration_s:g}s reached; run again to go on"
+            )
+        return None

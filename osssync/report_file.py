@@ -1,0 +1,259 @@
+"""The report of a run as a file: one JSON object a line (NDJSON), written while the run goes on.
+
+    {"event":"run","format":1,"source":…,"destination":…,"started":…}
+    {"event":"object","state":"transferred","key":…,"source":…,"target":…,"size":…,"retries":…}
+    {"event":"object","state":"failed",…,"error":…,"message":…,"code":…,"request_id":…}
+    {"event":"summary","succeeded":…,"exit_code":…,"found":…,…}
+
+``state`` is transferred, failed or refused; what was skipped or excluded has no line. Sizes are
+bytes. A file without a summary is of a run that was killed: its lines are whole and true, but what
+it had not come to is not in it. Writing elsewhere and renaming at the end would leave nothing at
+all of such a run; so the file grows in place, a line at a time, each in one write.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from osssync.config import Address, Job, LocalAddress, OssAddress, expand
+from osssync.errors import LocalFileError, UsageError
+from osssync.keys import join
+from osssync.model import Action, ActionKind, Entry, Failure, Outcome
+from osssync.progress import Monitor
+from osssync.report import RunReport, refusal
+
+FORMAT = 1
+_MAX_LINE_BYTES = 1 << 20  # far more than names and messages need; a file of zeros has no end
+_NOT_ARRIVED = frozenset({"failed", "refused"})
+
+Value = str | int | float | bool
+
+
+class ReportFile:
+    """A Monitor that writes down every finished object, and then passes everything on.
+
+    Whatever stood in the file before is replaced: read it first (``failed_keys``). A disk that is
+    full or broken does not end the run: the monitor is warned, the lines so far stay whole, and
+    ``finish`` raises.
+
+    Args:
+        path: of the file; may be a pipe or a device.
+        job: whose addresses the lines name.
+        monitor: hears everything, too.
+
+    Raises:
+        LocalFileError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, job: Job, monitor: Monitor) -> None:
+        self._path = path
+        self._job = job
+        self._monitor = monitor
+        self._into_folder = not job.recursive and _is_folder(job.destination)
+        self._whole_bytes = 0  # up to the end of the last line that is complete
+        self._failure = ""
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise LocalFileError(f"--report {path}: {error.strerror}") from error
+        self._write(
+            {
+                "event": "run",
+                "format": FORMAT,
+                "source": str(job.source),
+                "destination": str(job.destination),
+                "started": datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def decided(self, action: Action) -> None:
+        """A line if the entry is refused."""
+        if action.kind is ActionKind.REFUSE:
+            line = self._object("refused", action.entry, "", retries=0)
+            self._write(line | _reasons(refusal(action)))
+        self._monitor.decided(action)
+
+    def moved(self, byte_count: int) -> None:
+        """Passed on."""
+        self._monitor.moved(byte_count)
+
+    def ended(self, outcome: Outcome) -> None:
+        """A line for the object."""
+        task, failure = outcome.task, outcome.failure
+        state = "transferred" if failure is None else "failed"
+        target = self._target(task.target)
+        line = self._object(state, task.entry, target, retries=outcome.retries)
+        if failure is not None:
+            line |= _reasons(failure)
+        elif outcome.note:
+            line["note"] = outcome.note
+        self._write(line)
+        self._monitor.ended(outcome)
+
+    def warned(self, message: str) -> None:
+        """Passed on."""
+        self._monitor.warned(message)
+
+    def finish(self, report: RunReport) -> None:
+        """Write the summary as the last line, and close.
+
+        Raises:
+            LocalFileError: this or an earlier line could not be written.
+        """
+        self._write({"event": "summary", **summary_fields(report)})
+        self.close()
+        if self._failure:
+            raise LocalFileError(f"{self._failure}; it ends early")
+
+    def close(self) -> None:
+        """Close the file; without ``finish`` it has no summary. Again is harmless."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _object(self, state: str, entry: Entry, target: str, *, retries: int) -> dict[str, Value]:
+        source, key = str(self._job.source), entry.key
+        return {
+            "event": "object",
+            "state": state,
+            "key": key,
+            "source": join(source, key) if self._job.recursive else source,
+            "target": target,
+            "size": entry.size,
+            "retries": retries,
+        }
+
+    def _target(self, relative: str) -> str:
+        destination = self._job.destination
+        if self._job.recursive:
+            return join(str(destination), relative)
+        if isinstance(destination, OssAddress):
+            return str(OssAddress(destination.bucket, relative))
+        return join(str(destination), relative) if self._into_folder else str(destination)
+
+    def _write(self, line: Mapping[str, Value]) -> None:
+        if self._failure or self._fd < 0:
+            return
+        data = _encoded(line)
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(self._fd, data[written:])
+            self._whole_bytes += written
+        except OSError as error:
+            with contextlib.suppress(OSError):  # not a regular file
+                os.ftruncate(self._fd, self._whole_bytes)
+            self._failure = f"--report {self._path}: {error.strerror}"
+            self._monitor.warned(f"{self._failure}; no more is written to it")
+
+
+def summary_fields(report: RunReport) -> dict[str, Value]:
+    """The sums of a run, flat, for machines."""
+    totals = report.totals
+    return {
+        "succeeded": report.succeeded,
+        "exit_code": report.exit_code,
+        "found": totals.found,
+        "transferred": totals.transferred,
+        "skipped": totals.skipped,
+        "excluded": totals.excluded,
+        "deleted": totals.deleted,
+        "failed": totals.failed,
+        "bytes": totals.moved_bytes,
+        "seconds": round(totals.elapsed_s, 3),
+        "retries": totals.retries,
+        "rotations": totals.rotations,
+        "dry_run": report.is_dry_run,
+        "error": report.fatal.message if report.fatal else "",
+    }
+
+
+def failed_keys(path: Path) -> frozenset[str]:
+    """The keys that failed or were refused, relative to the job's source: for ``--retry-from``.
+
+    A report that ends in the middle of a line, as that of a killed machine may, is read up to
+    there.
+
+    Raises:
+        UsageError: it cannot be read, or is no report of ours.
+    """
+    keys = set()
+    for number, line in _lines(path):
+        event = line.get("event")
+        if number == 1 and (event, line.get("format")) != ("run", FORMAT):
+            raise _no_report(path, number)
+        if event == "object" and line.get("state") in _NOT_ARRIVED:
+            key = line.get("key")
+            if not isinstance(key, str):
+                raise _no_report(path, number)
+            keys.add(key)
+    return frozenset(keys)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    number = 0
+    try:
+        with path.open("rb") as file:
+            while (raw := file.readline(_MAX_LINE_BYTES)).endswith(b"\n"):
+                number += 1
+                yield number, _parsed(path, number, raw)
+    except OSError as error:
+        raise UsageError(f"--retry-from {path}: {error.strerror}") from error
+    if not number or len(raw) == _MAX_LINE_BYTES:
+        raise _no_report(path, number + 1)
+
+
+def _parsed(path: Path, number: int, raw: bytes) -> dict[str, object]:
+    try:
+        line = json.loads(raw)
+    except ValueError:  # not JSON, or not UTF-8
+        raise _no_report(path, number) from None
+    if not isinstance(line, dict):
+        raise _no_report(path, number)
+    return line
+
+
+def _no_report(path: Path, number: int) -> UsageError:
+    return UsageError(
+        f"--retry-from {path}: line {number} is not of a report; give a file that --report wrote"
+    )
+
+
+def _reasons(failure: Failure) -> dict[str, Value]:
+    return {
+        "error": failure.error,
+        "message": failure.message,
+        "code": failure.code,
+        "request_id": failure.request_id,
+    }
+
+
+def _encoded(line: Mapping[str, Value]) -> bytes:
+    r"""One line of UTF-8. A name that is not Unicode is kept by JSON's own escapes (``\udcff``)."""
+    try:
+        return (json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+    except UnicodeEncodeError:
+        return (json.dumps(line, separators=(",", ":")) + "\n").encode()
+
+
+def _is_folder(address: Address) -> bool:
+    """Whether a single source keeps its own name there."""
+    if isinstance(address, LocalAddress):
+        return address.is_folder or expand(address).is_dir()
+    return not address.key or address.key.endswith("/")
