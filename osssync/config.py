@@ -13,6 +13,7 @@ from pathlib import Path
 
 from osssync.errors import UsageError
 from osssync.filters import Filters
+from osssync.limits import Limits
 from osssync.model import Direction
 
 MIB = 1 << 20
@@ -160,6 +161,35 @@ class Compare(Enum):
     ALWAYS = "always"  # cp: everything
 
 
+class WhenBusy(Enum):
+    """What to do when another run of the same source and destination is under way."""
+
+    FAIL = "fail"  # exit 11
+    SKIP = "skip"  # exit 0: the other one does the work
+
+
+@dataclass(frozen=True, slots=True)
+class StateSettings:
+    """What is remembered between runs, and how runs keep out of each other's way.
+
+    ``directory`` "" is the user's own: $XDG_STATE_HOME/osssync or ~/.local/state/osssync.
+    """
+
+    directory: str = ""
+    lock_wait_s: float = 0.0
+    when_busy: WhenBusy = WhenBusy.FAIL
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSettings:
+    """``sync --delete`` and its guards. ``max_delete`` is a count, a share like "10%", or "off"."""
+
+    wanted: bool = False
+    max_delete: str = "50%"
+    allow_empty_source: bool = False
+    backup: Address | None = None  # what is deleted goes there instead of away
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Everything about a job but its addresses."""
@@ -171,6 +201,9 @@ class Options:
     credentials: CredentialSettings = field(default_factory=CredentialSettings)
     oss: OssSettings = field(default_factory=OssSettings)
     transfer: TransferSettings = field(default_factory=TransferSettings)
+    deletes: DeleteSettings = field(default_factory=DeleteSettings)
+    limits: Limits = field(default_factory=Limits)
+    state: StateSettings = field(default_factory=StateSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +248,7 @@ def options_from_env(environ: Mapping[str, str]) -> Options:
             region=environ.get("OSSSYNC_REGION", ""),
             ca_file=environ.get("OSSSYNC_CA_FILE", ""),
         ),
+        state=StateSettings(directory=environ.get("OSSSYNC_STATE_DIR", "")),
     )
 
 

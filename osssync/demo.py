@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from osssync.api import copy, sync
-from osssync.config import CredentialSettings, Options, OssSettings
+from osssync.config import CredentialSettings, Options, OssSettings, StateSettings
 from osssync.errors import OsssyncError
-from osssync.model import Action, Outcome
+from osssync.model import Action, Entry, Failure, Outcome
 from osssync.report import RunReport
 from osssync.units import format_rate, format_size
 
@@ -74,6 +74,9 @@ class RotatingMonitor:
             self._emulator.ask("POST", "/revoke")
 
     def ended(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def removed(self, entry: Entry, failure: Failure | None) -> None:
         """Nothing."""
 
     def warned(self, message: str) -> None:
@@ -206,6 +209,7 @@ def _emulator(root: Path) -> Iterator[Emulator]:
         options = Options(
             credentials=CredentialSettings(metadata_proxy=settings["metadata_proxy"]),
             oss=OssSettings(endpoint=settings["endpoint"], region=settings["region"]),
+            state=StateSettings(str(root / "state")),
         )
         yield Emulator(options, settings["control"])
     finally:

@@ -177,7 +177,10 @@ class Totals:
     excluded: int = 0
     deleted: int = 0
     failed: int = 0
+    undeleted: int = 0  # should have been deleted, and are still there
     moved_bytes: int = 0
     retries: int = 0
     rotations: int = 0  # credential sets that replaced another one while the run went on
+    throttled: int = 0  # answers that asked to slow down
+    fewest_jobs: int = 0  # requests in flight at the slowest moment; 0 if never throttled
     elapsed_s: float = field(default=0.0)

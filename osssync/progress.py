@@ -3,11 +3,11 @@
 import contextlib
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self, TextIO, TypeVar
+from typing import Protocol, Self, TextIO, TypeVarTuple
 
-from osssync.model import Action, Outcome
+from osssync.model import Action, Entry, Failure, Outcome
 
-T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Monitor(Protocol):
@@ -25,6 +25,9 @@ class Monitor(Protocol):
     def ended(self, outcome: Outcome) -> None:
         """An object arrived, or finally failed."""
 
+    def removed(self, entry: Entry, failure: Failure | None) -> None:
+        """A destination entry was deleted, or could not be."""
+
     def warned(self, message: str) -> None:
         """Something the user should know, that fails nothing."""
 
@@ -39,6 +42,9 @@ class SilentMonitor:
         """Nothing."""
 
     def ended(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def removed(self, entry: Entry, failure: Failure | None) -> None:
         """Nothing."""
 
     def warned(self, message: str) -> None:
@@ -67,15 +73,19 @@ class ShieldedMonitor:
         """Pass on."""
         self._tell(self._monitor.ended, outcome)
 
+    def removed(self, entry: Entry, failure: Failure | None) -> None:
+        """Pass on."""
+        self._tell(self._monitor.removed, entry, failure)
+
     def warned(self, message: str) -> None:
         """Pass on."""
         self._tell(self._monitor.warned, message)
 
-    def _tell(self, method: Callable[[T], None], what: T) -> None:
+    def _tell(self, method: Callable[[*Ts], None], *what: *Ts) -> None:
         if self.broken is not None:
             return
         try:
-            method(what)
+            method(*what)
         except Exception as error:  # noqa: BLE001 - raised again when nothing is under way
             self.broken = error
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from osssync.model import Action, ActionKind, Failure, Outcome, Totals
+from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Totals
+from osssync.throttle import Pace
 
 KEPT_FAILURES = 1000
 """Failures kept in memory; all of them are counted, and a report file holds all of them."""
@@ -34,15 +35,17 @@ class RunReport:
     @property
     def succeeded(self) -> bool:
         """Whether everything found arrived, was there already, or was excluded."""
-        return self.fatal is None and self.totals.failed == 0
+        return self.fatal is None and self.totals.failed == self.totals.undeleted == 0
 
     @property
     def exit_code(self) -> int:
         """0, the fatal error's code, 4 when some objects failed, else what all failures share."""
         if self.fatal is not None:
             return self.fatal.exit_code
-        if not self.totals.failed:
+        if self.succeeded:
             return 0
+        if self.totals.undeleted:
+            return SOME_FAILED_EXIT
         codes = {failed.failure.exit_code for failed in self.failures}
         nothing_done = self.totals.transferred == self.totals.skipped == 0
         return codes.pop() if nothing_done and len(codes) == 1 else SOME_FAILED_EXIT
@@ -58,8 +61,13 @@ class Tally:
 
     def __init__(self) -> None:
         self._found = self._transferred = self._skipped = self._excluded = self._failed = 0
-        self._moved_bytes = self._retries = 0
+        self._moved_bytes = self._retries = self._deleted = self._undeleted = 0
         self._failures: list[FailedObject] = []
+
+    @property
+    def failed(self) -> int:
+        """Objects that did not arrive, so far."""
+        return self._failed
 
     def found(self) -> None:
         """One source entry came out of the listing."""
@@ -86,8 +94,21 @@ class Tally:
         else:
             self._add_failure(outcome.task.entry.key, outcome.failure)
 
+    def removed(self, entry: Entry, failure: Failure | None) -> None:
+        """A destination entry was deleted, or could not be."""
+        if failure is None:
+            self._deleted += 1
+            return
+        self._undeleted += 1
+        self._keep(entry.key, failure)
+
     def report(
-        self, *, elapsed_s: float, rotations: int, fatal: Failure | None, is_dry_run: bool
+        self,
+        *,
+        elapsed_s: float,
+        rotations: int = 0,
+        pace: Pace | None = None,
+        fatal: Failure | None = None,
     ) -> RunReport:
         """Everything so far as a report."""
         totals = Totals(
@@ -96,15 +117,22 @@ class Tally:
             skipped=self._skipped,
             excluded=self._excluded,
             failed=self._failed,
+            deleted=self._deleted,
+            undeleted=self._undeleted,
             moved_bytes=self._moved_bytes,
             retries=self._retries,
             rotations=rotations,
+            throttled=pace.throttled if pace else 0,
+            fewest_jobs=pace.lowest if pace and pace.throttled else 0,
             elapsed_s=elapsed_s,
         )
-        return RunReport(totals, tuple(self._failures), fatal, is_dry_run)
+        return RunReport(totals, tuple(self._failures), fatal)
 
     def _add_failure(self, key: str, failure: Failure) -> None:
         self._failed += 1
+        self._keep(key, failure)
+
+    def _keep(self, key: str, failure: Failure) -> None:
         if len(self._failures) < KEPT_FAILURES:
             self._failures.append(FailedObject(key, failure))
 

@@ -5,8 +5,9 @@
     {"event":"object","state":"failed",…,"error":…,"message":…,"code":…,"request_id":…}
     {"event":"summary","succeeded":…,"exit_code":…,"found":…,…}
 
-``state`` is transferred, failed or refused; what was skipped or excluded has no line. Sizes are
-bytes. A file without a summary is of a run that was killed: its lines are whole and true, but what
+``state`` is transferred, failed, refused, deleted or undeleted (should have been deleted, and is
+still there); what was skipped or excluded has no line. A rehearsal writes down refusals and what
+would be deleted. Sizes are bytes. A file without a summary is of a run that was killed: its lines are whole and true, but what
 it had not come to is not in it. Writing elsewhere and renaming at the end would leave nothing at
 all of such a run; so the file grows in place, a line at a time, each in one write.
 """
@@ -106,6 +107,13 @@ class ReportFile:
         self._write(line)
         self._monitor.ended(outcome)
 
+    def removed(self, entry: Entry, failure: Failure | None) -> None:
+        """A line for what was deleted, or could not be."""
+        state = "deleted" if failure is None else "undeleted"
+        line = self._object(state, entry, self._target(entry.key), retries=0) | {"source": ""}
+        self._write(line if failure is None else line | _reasons(failure))
+        self._monitor.removed(entry, failure)
+
     def warned(self, message: str) -> None:
         """Passed on."""
         self._monitor.warned(message)
@@ -175,6 +183,9 @@ def summary_fields(report: RunReport) -> dict[str, Value]:
         "excluded": totals.excluded,
         "deleted": totals.deleted,
         "failed": totals.failed,
+        "undeleted": totals.undeleted,
+        "throttled": totals.throttled,
+        "fewest_jobs": totals.fewest_jobs,
         "bytes": totals.moved_bytes,
         "seconds": round(totals.elapsed_s, 3),
         "retries": totals.retries,

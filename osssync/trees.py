@@ -6,6 +6,7 @@ object is called at its destination. Trees list; they decide nothing and move no
 
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +15,17 @@ from osssync.config import Compare, Job, LocalAddress, OssAddress, expand
 from osssync.errors import LocalFileError, NotFoundError, UnsafeKeyError, UsageError
 from osssync.keys import relative_directory, relative_path, upload_key
 from osssync.local.files import DestinationRoot
+from osssync.local.removal import RemovalRoot
 from osssync.local.scan import scan
 from osssync.model import Entry, EntryKind
 from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
 from osssync.oss.tree import list_tree
 from osssync.retry import sleep_through
+from osssync.transfer.backup import ObjectBackup, check_backup
 from osssync.transfer.copy import Copy
 from osssync.transfer.download import Download
+from osssync.transfer.remove import FileRemover, ObjectRemover, Remover
 from osssync.transfer.steps import Steps
 from osssync.transfer.upload import Upload, dont_wait
 
@@ -40,19 +44,22 @@ class Trees:
     target_of: Callable[[Entry], str]
     look: Callable[[Entry], Entry | None]  # the entry as the source has it now
     open_steps: Callable[[], Steps]
+    open_remover: Callable[[threading.Event], Remover]
 
 
-def open_trees(job: Job, connection: Connection) -> Trees:
-    """The trees of a job.
+def open_trees(job: Job, connection: Connection, salt: str = "") -> Trees:
+    """The trees of a job; ``salt`` makes the names of its part files its own.
 
     Raises:
         UsageError: the addresses do not fit together.
         NotFoundError, LocalFileError: a single source does not exist.
         OsssyncError: OSS could not be asked about a single source.
     """
+    if job.options.deletes.backup is not None:
+        check_backup(job.source, job.destination, job.options.deletes.backup)
     match job.source, job.destination:
         case OssAddress() as source, LocalAddress() as destination:
-            return _download(job, connection, source, destination)
+            return _download(job, connection, (source, destination), salt)
         case LocalAddress() as source, OssAddress() as destination:
             return _upload(job, connection, source, destination)
         case OssAddress() as source, OssAddress() as destination:
@@ -98,18 +105,21 @@ def file_entry(path: str, key: str, *, follow_symlinks: bool = True) -> Entry:
 
 
 def _download(
-    job: Job, connection: Connection, source: OssAddress, destination: LocalAddress
+    job: Job, connection: Connection, ends: tuple[OssAddress, LocalAddress], salt: str
 ) -> Trees:
+    source, destination = ends
     bucket = connection.bucket(source.bucket)
     path = expand(destination)
     if job.recursive:
         prefix = tree_prefix(source.key)
+        backup = _local_backup(job)
         return Trees(
             source=lambda: list_tree(connection, bucket, prefix),
             destination=lambda: _scan_destination(path, job),
             target_of=_safe_target,
             look=_look_at_object(bucket, prefix),
-            open_steps=lambda: Download(bucket, prefix, DestinationRoot(str(path))),
+            open_steps=lambda: Download(bucket, prefix, DestinationRoot(str(path), salt)),
+            open_remover=lambda _stop: FileRemover(RemovalRoot(str(path), backup)),
         )
     entry = _single_object(connection, bucket, source)
     folder, name = path.parent, path.name
@@ -121,7 +131,8 @@ def _download(
         destination=lambda: _existing_file(folder / name, entry.key),
         target_of=lambda _entry: name,
         look=_look_at_object(bucket, ""),
-        open_steps=lambda: Download(bucket, "", DestinationRoot(str(folder))),
+        open_steps=lambda: Download(bucket, "", DestinationRoot(str(folder), salt)),
+        open_remover=_nothing_to_remove,
     )
 
 
@@ -135,11 +146,14 @@ def _upload(
         root, prefix = str(path), tree_prefix(destination.key)
         wait = dont_wait if job.options.compare is Compare.ALWAYS else sleep_through
         return Trees(
-            source=lambda: scan(root, follow_symlinks=follow, with_directories=False),
+            source=lambda: scan(
+                root, follow_symlinks=follow, with_directories=job.options.deletes.wanted
+            ),
             destination=lambda: list_tree(connection, bucket, prefix),
             target_of=lambda entry: _uploadable(prefix, entry.key),
             look=_look_at_file(root, follow_symlinks=follow),
             open_steps=lambda: Upload(root, bucket, prefix, follow, headers, wait),
+            open_remover=lambda stop: _object_remover(job, connection, (bucket, prefix), stop),
         )
     entry = file_entry(str(path), path.name, follow_symlinks=follow)
     key = destination.key
@@ -152,6 +166,7 @@ def _upload(
         target_of=lambda _entry: key,
         look=_look_at_file(str(path.parent), follow_symlinks=follow),
         open_steps=lambda: Upload(str(path.parent), bucket, "", follow, headers),
+        open_remover=_nothing_to_remove,
     )
 
 
@@ -167,6 +182,7 @@ def _copy(job: Job, connection: Connection, source: OssAddress, destination: Oss
             target_of=lambda entry: _uploadable(prefix, entry.key),
             look=_look_at_object(origin, source_prefix),
             open_steps=lambda: Copy(origin, source_prefix, bucket, prefix, headers),
+            open_remover=lambda stop: _object_remover(job, connection, (bucket, prefix), stop),
         )
     entry = _single_object(connection, origin, source)
     key = destination.key
@@ -181,7 +197,28 @@ def _copy(job: Job, connection: Connection, source: OssAddress, destination: Oss
         target_of=lambda _entry: key,
         look=_look_at_object(origin, ""),
         open_steps=lambda: Copy(origin, "", bucket, "", headers),
+        open_remover=_nothing_to_remove,
     )
+
+
+def _object_remover(
+    job: Job, connection: Connection, where: tuple[Bucket, str], stop: threading.Event
+) -> Remover:
+    settings, address = job.options.transfer, job.options.deletes.backup
+    backup = None
+    if isinstance(address, OssAddress):
+        place = (connection.bucket(address.bucket), address.key)
+        backup = ObjectBackup(connection, where, place, settings)
+    return ObjectRemover(connection, where, settings.retries, backup, stop.wait)
+
+
+def _local_backup(job: Job) -> str:
+    address = job.options.deletes.backup
+    return str(expand(address)) if isinstance(address, LocalAddress) else ""
+
+
+def _nothing_to_remove(_stop: threading.Event) -> Remover:
+    raise UsageError("only a sync of trees deletes")
 
 
 def _refuse_overlap(

@@ -45,6 +45,12 @@ def _no_way_out(tmp_path_factory):
     assert not escapes.exists(), f"something tried to leave this machine: {escapes.read_text()}"
 
 
+@pytest.fixture(autouse=True)
+def _state_of_its_own(tmp_path_factory, monkeypatch):
+    """Every test has its own journal and locks, and its programs too."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
 @pytest.fixture
 def settings():
     """How the emulator of a test is set up; tests override this fixture, or use ``emulate``."""

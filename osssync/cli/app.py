@@ -20,8 +20,8 @@ from osssync.version import __version__
 EPILOG = """Addresses: oss://bucket/key, everything after the bucket's slash being the raw key, or
 a local path. Sizes: K, M and G are 1024-based. Exit codes: 0 done, 1 usage or configuration, 2 the
 server refused, 3 client or network error, 4 some objects failed, 5 interrupted, 6 a safety guard
-refused,
-7 credentials or permission."""
+refused, 7 credentials or permission, 8 max-transfer reached, 10 max-duration reached, 11 another
+run holds the lock."""
 
 app = typer.Typer(
     name="osssync",

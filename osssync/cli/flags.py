@@ -176,8 +176,8 @@ class TransferFlags:
         return TransferSettings(
             jobs=self.jobs or defaults.jobs,
             parallel=self.parallel,
-            part_size=_size("--part-size", self.part_size) if self.part_size else 0,
-            bigfile_threshold=_size("--bigfile-threshold", self.bigfile_threshold),
+            part_size=bytes_of("--part-size", self.part_size) if self.part_size else 0,
+            bigfile_threshold=bytes_of("--bigfile-threshold", self.bigfile_threshold),
             retries=self.retries,
             headers=self._headers(),
         )
@@ -263,8 +263,8 @@ class FilterFlags:
         now_ns = time.time_ns()
         return replace(
             filters,
-            min_size=_size("--min-size", self.min_size) if self.min_size else None,
-            max_size=_size("--max-size", self.max_size) if self.max_size else None,
+            min_size=bytes_of("--min-size", self.min_size) if self.min_size else None,
+            max_size=bytes_of("--max-size", self.max_size) if self.max_size else None,
             max_mtime_ns=now_ns - _age_ns("--min-age", self.min_age) if self.min_age else None,
             min_mtime_ns=now_ns - _age_ns("--max-age", self.max_age) if self.max_age else None,
         )
@@ -311,15 +311,29 @@ def _lines(flag: str, path: str) -> list[str]:
         raise UsageError(f"{flag} {path}: {error}") from error
 
 
-def _size(flag: str, text: str) -> int:
+def bytes_of(flag: str, text: str) -> int:
+    """The size that a flag was given.
+
+    Raises:
+        UsageError: not a size; names the flag.
+    """
     try:
         return parse_size(text)
     except UsageError as error:
         raise UsageError(f"{flag} {error}") from error
 
 
-def _age_ns(flag: str, text: str) -> int:
+def seconds_of(flag: str, text: str) -> float:
+    """The duration that a flag was given, in seconds.
+
+    Raises:
+        UsageError: not a duration; names the flag.
+    """
     try:
-        return int(parse_duration(text) * 1e9)
+        return parse_duration(text)
     except UsageError as error:
         raise UsageError(f"{flag} {error}") from error
+
+
+def _age_ns(flag: str, text: str) -> int:
+    return int(seconds_of(flag, text) * 1e9)

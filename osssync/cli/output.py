@@ -10,7 +10,7 @@ from typing import Any
 from osssync.cli.streams import writing_output
 from osssync.config import Address, Job, LocalAddress, expand
 from osssync.keys import display
-from osssync.model import Action, ActionKind, Direction, Entry, EntryKind, Outcome
+from osssync.model import Action, ActionKind, Direction, Entry, EntryKind, Failure, Outcome, Totals
 from osssync.progress import ProgressBar
 from osssync.report import RunReport, refusal
 from osssync.units import format_duration, format_rate, format_size
@@ -100,6 +100,20 @@ class Printer:
         else:
             self._failed(outcome.task.entry, outcome.failure.message, outcome.failure.error)
 
+    def removed(self, entry: Entry, failure: Failure | None) -> None:
+        """A line for what was deleted, or could not be."""
+        name = self._destination + entry.key
+        if failure is not None:
+            self._undeleted(name, failure)
+        elif self._json:
+            fields: dict[str, Any] = {"event": "delete", "destination": name}
+            if self._job.options.dry_run:
+                fields["dry_run"] = True
+            self._line(_as_json(fields))
+        elif not self._quiet:
+            prefix = "(dryrun) " if self._job.options.dry_run else ""
+            self._line(f"{prefix}delete: {display(name)}")
+
     def warned(self, message: str) -> None:
         """A warning on stderr."""
         self._told(f"osssync: warning: {display(message)}")
@@ -146,6 +160,13 @@ class Printer:
             return
         self._told(f"failed: {display(source)} to {display(target)}: {display(message)}")
 
+    def _undeleted(self, name: str, failure: Failure) -> None:
+        if self._json:
+            fields = {"event": "failed", "destination": name, "error": failure.error}
+            self._line(_as_json({**fields, "message": failure.message}))
+        else:
+            self._told(f"failed: delete {display(name)}: {display(failure.message)}")
+
     def _told(self, line: str) -> None:
         if self._bar is not None:
             self._bar.write(line, sys.stderr)
@@ -182,6 +203,9 @@ def print_summary(report: RunReport, *, as_json: bool, quiet: bool) -> None:
             excluded=totals.excluded,
             deleted=totals.deleted,
             failed=totals.failed,
+            undeleted=totals.undeleted,
+            throttled=totals.throttled,
+            fewest_jobs=totals.fewest_jobs,
             bytes=totals.moved_bytes,
             seconds=round(totals.elapsed_s, 3),
             retries=totals.retries,
@@ -202,7 +226,13 @@ def print_summary(report: RunReport, *, as_json: bool, quiet: bool) -> None:
         f"failed {totals.failed}, {format_size(totals.moved_bytes)} in "
         f"{format_duration(totals.elapsed_s)} ({format_rate(report.bytes_per_s)}), "
         f"{totals.retries} retries, {totals.rotations} credential rotations"
+        + (f", {totals.undeleted} could not be deleted" if totals.undeleted else "")
+        + (_throttled(totals) if totals.throttled else "")
     )
+
+
+def _throttled(totals: Totals) -> str:
+    return f", throttled {totals.throttled} times (down to {totals.fewest_jobs} at once)"
 
 
 @contextlib.contextmanager

@@ -1,6 +1,10 @@
 """``cp`` and ``sync``."""
 
+import os
 import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,20 +12,23 @@ import typer
 from osssync.cli.flags import ConnectionFlags, FilterFlags, OutputFlags, TransferFlags
 from osssync.cli.groups import ARGV, takes
 from osssync.cli.output import Printer, complain, log_to_stderr, print_summary, progress_bar, say
+from osssync.cli.run_flags import DeleteFlags, RunFlags
 from osssync.cli.signals import stopping
 from osssync.cli.streams import write_output
 from osssync.config import Compare, Job, LocalAddress, Options, parse_address
 from osssync.errors import UsageError
+from osssync.report import RunReport
 from osssync.units import format_size
 
 Source = Annotated[str, typer.Argument(metavar="SRC", help="oss://bucket/key or a local path.")]
 Destination = Annotated[str, typer.Argument(metavar="DST", help="Likewise.")]
 
 
-@takes(TransferFlags, FilterFlags, OutputFlags, ConnectionFlags)
+@takes(TransferFlags, FilterFlags, RunFlags, OutputFlags, ConnectionFlags)
 def cp(
     transfer: TransferFlags,
     which: FilterFlags,
+    limits: RunFlags,
     output: OutputFlags,
     connection: ConnectionFlags,
     ctx: typer.Context,
@@ -37,18 +44,21 @@ def cp(
     "/" or is a directory receives the
     source under its own name.
     """
-    options = _options(ctx, transfer, which, connection, Compare.ALWAYS)
+    options = _options(ctx, transfer, which, limits, connection)
+    options = replace(options, compare=transfer.compare(Compare.ALWAYS))
     if "-" in (source, destination):
         _stream(source, destination, options, output)
         return
     job = Job(parse_address(source), parse_address(destination), recursive, options)
-    _run(job, output)
+    _run(job, output, limits.report)
 
 
-@takes(TransferFlags, FilterFlags, OutputFlags, ConnectionFlags)
+@takes(TransferFlags, DeleteFlags, FilterFlags, RunFlags, OutputFlags, ConnectionFlags)
 def sync(
     transfer: TransferFlags,
+    deletes: DeleteFlags,
     which: FilterFlags,
+    limits: RunFlags,
     output: OutputFlags,
     connection: ConnectionFlags,
     ctx: typer.Context,
@@ -57,34 +67,41 @@ def sync(
 ) -> None:
     """Make DST hold what SRC holds.
 
-    Only what differs is transferred; nothing is deleted. Contents go to contents; a slash at the
-    end of either changes nothing.
+    Only what differs is transferred; what only DST has stays, unless --delete is given. Contents
+    go to contents; a slash at the end of either changes nothing.
     """
-    options = _options(ctx, transfer, which, connection, Compare.TIME)
-    _run(Job(parse_address(source), parse_address(destination), options=options), output)
+    options = _options(ctx, transfer, which, limits, connection)
+    options = replace(options, deletes=deletes.settings())
+    job = Job(parse_address(source), parse_address(destination), options=options)
+    _run(job, output, limits.report)
 
 
 def _options(
     ctx: typer.Context,
     transfer: TransferFlags,
     which: FilterFlags,
+    limits: RunFlags,
     connection: ConnectionFlags,
-    compare: Compare,
 ) -> Options:
+    filters = which.filters(ctx.meta.get(ARGV, ()))
+    retried = limits.retried_keys()
+    if retried is not None:
+        named = filters.files_from
+        filters = replace(filters, files_from=retried if named is None else named & retried)
     return Options(
-        compare=transfer.compare(compare),
+        compare=transfer.compare(Compare.TIME),
         dry_run=transfer.dry_run,
-        filters=which.filters(ctx.meta.get(ARGV, ())),
+        filters=filters,
         follow_symlinks=transfer.follow_symlinks,
         credentials=connection.credential_settings(),
         oss=connection.oss_settings(),
         transfer=transfer.settings(),
+        limits=limits.limits(),
+        state=limits.state(os.environ.get("OSSSYNC_STATE_DIR", "")),
     )
 
 
-def _run(job: Job, output: OutputFlags) -> None:
-    from osssync.runner import run
-
+def _run(job: Job, output: OutputFlags, report_path: str | None) -> None:
     log_to_stderr(output.verbose)
     wants_bar = not (output.quiet or output.no_progress or output.json or job.options.dry_run)
     with progress_bar(wanted=wants_bar) as bar:
@@ -92,11 +109,25 @@ def _run(job: Job, output: OutputFlags) -> None:
             job, as_json=output.json, quiet=output.quiet, verbose=output.verbose > 0, bar=bar
         )
         with stopping() as stop:
-            report = run(job, printer, stop)
+            report = _run_reported(job, printer, stop, report_path)
     if report.succeeded and not report.totals.found and not output.quiet:
         _warn(f"nothing is below {job.source}: check its spelling (one object: cp without -r)")
     print_summary(report, as_json=output.json, quiet=output.quiet)
     raise typer.Exit(report.exit_code)
+
+
+def _run_reported(
+    job: Job, printer: Printer, stop: threading.Event, report_path: str | None
+) -> RunReport:
+    from osssync.report_file import ReportFile
+    from osssync.runner import run
+
+    if not report_path:
+        return run(job, printer, stop)
+    with ReportFile(Path(report_path), job, printer) as written:
+        report = run(job, written, stop)
+        written.finish(report)
+    return report
 
 
 def _stream(source: str, destination: str, options: Options, output: OutputFlags) -> None:

@@ -6,10 +6,11 @@ Source: help.aliyun.com, "OSS domain names" and "Regions and endpoints" (read 20
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from osssync.emulator.errors import OssFault
-from osssync.emulator.wire import decode
+from osssync.emulator.wire import decode_path
 
 _OSS_HOST = re.compile(
     r"(?:(?P<bucket>[^.]+)\.)?"
@@ -53,20 +54,38 @@ def resolve(raw_target: str, host_header: str, domains: tuple[str, ...]) -> Addr
         host = parts.netloc or host_header
         target = raw_target.partition("://")[2]
         target = "/" + target.partition("/")[2] if "/" in target else "/"
-    host = _without_port(host)
+    place = _read_host(_without_port(host), domains)
     path = target.partition("?")[0]
+    if place.is_virtual or place.is_oss:
+        if not place.is_virtual and path.strip("/"):
+            raise _second_level(place.host)
+        return Address(place.host, target, place.region, place.bucket, decode_path(path[1:]))
+    raw_bucket, _, raw_key = path[1:].partition("/")
+    return Address(place.host, target, "", decode_path(raw_bucket), decode_path(raw_key))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a host says by itself."""
+
+    host: str
+    region: str = ""
+    bucket: str = ""
+    is_oss: bool = False  # a name of OSS's own domain
+
+    @property
+    def is_virtual(self) -> bool:
+        return bool(self.bucket)
+
+
+@lru_cache(maxsize=1024)  # a client has few hosts and many requests
+def _read_host(host: str, domains: tuple[str, ...]) -> _Place:
     match = _OSS_HOST.fullmatch(host)
     if match:
         region = match["region"] or match["dual"]
-        region = "" if region in _ANY_REGION else region
-        if not match["bucket"] and path.strip("/"):
-            raise _second_level(host)
-        return Address(host, target, region, match["bucket"] or "", decode(path[1:]))
-    bucket = _virtual_bucket(host, domains)
-    if bucket:
-        return Address(host, target, "", bucket, decode(path[1:]))
-    raw_bucket, _, raw_key = path[1:].partition("/")
-    return Address(host, target, "", decode(raw_bucket), decode(raw_key))
+        known = "" if region in _ANY_REGION else region
+        return _Place(host, known, match["bucket"] or "", is_oss=True)
+    return _Place(host, bucket=_virtual_bucket(host, domains))
 
 
 def _without_port(host: str) -> str:

@@ -1,4 +1,4 @@
-"""Conditional requests: If-Match and its relatives, of GET, HEAD and of copy sources.
+"""Conditional requests: If-Match and its relatives, of GET, HEAD and of copy sources; no others.
 
 Source: RFC 9110 section 13 as narrowed by OSS (GetObject, CopyObject): one ETag per header, dates
 that cannot be read are ignored.
@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 from osssync.emulator.errors import OssFault
 from osssync.emulator.moments import http_date
 from osssync.emulator.records import Version
+
+_CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 
 
 def check(headers: Mapping[str, str], version: Version, prefix: str = "") -> None:
@@ -35,6 +37,19 @@ def check(headers: Mapping[str, str], version: Version, prefix: str = "") -> Non
     since = _epoch(headers.get(prefix + "if-modified-since"))
     if none_match is None and since is not None and int(version.modified_s) <= since:
         raise _unchanged(version)
+
+
+def refuse(headers: Mapping[str, str]) -> None:
+    """Stop an upload that has conditions: OSS has none for what is there already.
+
+    Raises:
+        OssFault: NotImplemented.
+    """
+    given = next((name for name in _CONDITIONS if name in headers), "")
+    if given:
+        text = "A header you provided implies functionality that is not implemented."
+        extra = {"Header": given.title()}
+        raise OssFault(501, "NotImplemented", text, ec="0016-00000901", extra=extra)
 
 
 def _is_etag(text: str, version: Version) -> bool:

@@ -27,7 +27,7 @@ from osssync.emulator.objects import NULL_VERSION, Bucket
 from osssync.emulator.permissions import authorize
 from osssync.emulator.reading import check_readable, follow, named_version
 from osssync.emulator.records import Part, Version
-from osssync.emulator.wire import decode
+from osssync.emulator.wire import decode, decode_path
 from osssync.emulator.writing import check_overwrite, forbids_overwrite
 from osssync.emulator.xml import document, leaf, tree
 
@@ -59,7 +59,7 @@ def _find_source(call: Call) -> _Source:
     path, mark, version_id = call.header("x-oss-copy-source").partition("?versionId=")
     if mark and not version_id:
         raise invalid_argument("Version id cannot be the empty string", "versionId", "")
-    bucket_name, _, key = decode(path).removeprefix("/").partition("/")
+    bucket_name, _, key = decode_path(path).removeprefix("/").partition("/")
     if not bucket_name or not key:
         text = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
         raise invalid_argument(text, "x-oss-copy-source", path, ec="0017-00000401")

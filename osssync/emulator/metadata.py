@@ -12,6 +12,7 @@ import asyncio
 import json
 import secrets
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -29,6 +30,7 @@ METADATA_HOST = "100.100.100.200"
 TOKEN_HEADER = "X-aliyun-ecs-metadata-token"  # noqa: S105 - the name of a header
 TTL_HEADER = "X-aliyun-ecs-metadata-token-ttl-seconds"
 MAX_TTL_S = 21_600
+REMEMBERED_REQUESTS = 100_000  # a bound for a service that runs for weeks
 CREDENTIALS = "meta-data/ram/security-credentials/"
 
 _WITHOUT_ANSWER = frozenset({Effect.HANG, Effect.REFUSE, Effect.RESET, Effect.LOSE})
@@ -48,18 +50,20 @@ class MetadataRequest:
 
 
 class MetadataLog:
-    """All requests so far, in order. Safe for any thread."""
+    """The last requests, in order. Safe for any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests: list[MetadataRequest] = []
+        self._requests: deque[MetadataRequest] = deque(maxlen=REMEMBERED_REQUESTS)
+        self._count = 0
 
     def append(self, request: web.Request, path: str, status: int, now_s: float) -> None:
         """Keep one request."""
         with self._lock:
+            self._count += 1
             self._requests.append(
                 MetadataRequest(
-                    number=len(self._requests) + 1,
+                    number=self._count,
                     time_s=now_s,
                     method=request.method,
                     path=path,

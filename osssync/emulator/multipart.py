@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from xml.etree.ElementTree import Element
 
+from osssync.emulator import conditions
 from osssync.emulator.attributes import (
     SSE_HEADERS,
     encryption_headers,
     new_version,
+    object_acl,
     version_headers,
 )
 from osssync.emulator.blobs import Content
@@ -65,7 +67,9 @@ async def initiate(call: Call) -> Reply:
     """InitiateMultipartUpload."""
     bucket = call.the_bucket()
     encode = encoder(call)
-    model = replace(new_version(call, bucket), kind="Multipart")
+    conditions.refuse(call.headers)
+    # The ACL is CompleteMultipartUpload's to say; OSS reads none here.
+    model = replace(new_version(call, bucket), kind="Multipart", acl="default")
     forbidden = forbids_overwrite(call)
     check_overwrite(call, bucket, forbidden=forbidden)
     upload = Upload(
@@ -100,6 +104,7 @@ async def upload_part(call: Call) -> Reply:
     bucket = call.the_bucket()
     number = part_number(call)
     find_upload(call, bucket, UPLOAD_PART_EC)
+    conditions.refuse(call.headers)
     _check_no_encryption(call)
     received = await receive_checked(call)
     etag = received.md5.hex().upper()
@@ -156,6 +161,7 @@ async def complete(call: Call) -> Reply:
     everything = _complete_all(call, body)
     _check_no_encryption(call)
     md5 = await _sequential_md5(call, bucket)
+    acl = object_acl(call.headers)
     with call.objects.lock:
         upload = find_upload(call, bucket, COMPLETE_EC)
         parts = _all_parts(upload) if everything else _named_parts(upload, _wanted(body))
@@ -163,7 +169,7 @@ async def complete(call: Call) -> Reply:
         forbidden = upload.forbid_overwrite or forbids_overwrite(call)
         check_overwrite(call, bucket, forbidden=forbidden)
         assembled = _assemble(upload, parts, call.now_s)
-        version = call.objects.store(bucket, replace(assembled, md5=md5))
+        version = call.objects.store(bucket, replace(assembled, md5=md5, acl=acl))
         call.objects.end_upload(bucket, upload)
     check_callback(call)
     root = tree(

@@ -75,6 +75,19 @@ async def delete_object_tagging(call: Call) -> Reply:
     return reply
 
 
+async def clean_restored_object(call: Call) -> Reply:
+    """CleanRestoredObject: frozen again before its time; only what was restored can be."""
+    with call.objects.lock:
+        bucket = call.the_bucket()
+        version = find_version(call, bucket)
+        restore = version.restore
+        if restore is None or not restore.ready_s <= call.now_s < restore.expires_s:
+            text = "The object is not restored."
+            raise OssFault(409, "ArchiveRestoreNotFinished", text, ec="0026-00000062")
+        call.objects.change(bucket, replace(version, restore=None))
+    return Reply(headers=version_headers(version, bucket))
+
+
 @dataclass(frozen=True, slots=True)
 class _Wish:
     """What a RestoreRequest says; ``tier`` is empty where it says nothing."""

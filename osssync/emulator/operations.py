@@ -156,6 +156,7 @@ _OBJECT_POST: Row = {
     "uploads": _op("InitiateMultipartUpload", multipart.initiate, "PutObject"),
     "uploadId": _op("CompleteMultipartUpload", multipart.complete, "PutObject"),
     "restore": _op("RestoreObject", object_settings.restore_object),
+    "cleanRestoredObject": _op("CleanRestoredObject", object_settings.clean_restored_object),
     "vod": _op("PostVodPlaylist", live.no_recording),
     "x-oss-process": _op("ProcessObject", _refuse, "GetObject"),
     "x-oss-async-process": _op("AsyncProcessObject", _refuse, "GetObject"),
@@ -175,6 +176,7 @@ _PREFLIGHT: Row = {"": Operation("OptionObject", cors.preflight, "", authorizes=
 _TABLE: dict[tuple[str, str], Row] = {
     ("GET", SERVICE): _SERVICE_GET,
     ("PUT", SERVICE): _account(configurations.putter, "PutPublicAccessBlock"),
+    ("POST", SERVICE): {},
     ("DELETE", SERVICE): _account(configurations.deleter, "DeletePublicAccessBlock"),
     ("PUT", BUCKET): _BUCKET_PUT,
     ("GET", BUCKET): _BUCKET_GET,
@@ -198,23 +200,36 @@ for _one in CONFIGURATIONS:
 
 # Known to OSS and not to the emulator: without these names such a request would pass for the
 # plain one, and a PUT of a data-accelerator's settings would create a bucket.
-_REFUSED = (
-    "accessPoint",
-    "accessPointPolicy",
-    "accessPointConfigForObjectProcess",
-    "asyncFetch",
-    "dataAccelerator",
-    "dataProcessPipelineConfiguration",
-    "metaQuery",
-    "redundancyTransition",
-    "requesterQosInfo",
-    "resourcePool",
-    "resourcePoolInfo",
-    "rtc",
-)
+_REFUSED = {
+    SERVICE: ("accessPoint", "cloudboxes", "redundancyTransition", "resourcePool"),
+    BUCKET: (
+        "accessPoint",
+        "accessPointConfigForObjectProcess",
+        "accessPointPolicy",
+        "asyncFetch",
+        "dataAccelerator",
+        "dataPipeline",
+        "dataProcessPipelineConfiguration",
+        "metaQuery",
+        "metadataConfiguration",
+        "metadataInventoryTable",
+        "metadataJournalTable",
+        "objectWorm",
+        "overwriteConfig",
+        "quota",
+        "redundancyTransition",
+        "requesterQosInfo",
+        "resourcePool",
+        "resourcePoolInfo",
+        "rtc",
+    ),
+    OBJECT: ("legalHold", "retention", "seal"),
+}
 for (_method, _level), _row in _TABLE.items():
-    for _name in _REFUSED if _method != "OPTIONS" and _level != OBJECT else ():
-        _row.setdefault(_name, Operation("Unsupported", _refuse, "oss:Unsupported"))
+    for _name in _REFUSED[_level] if _method != "OPTIONS" else ():
+        _row.setdefault(
+            _name, Operation("Unsupported", _refuse, "oss:Unsupported", needs_bucket=False)
+        )
 
 _LIST_V2 = _op("ListObjectsV2", listing.list_objects_v2, "ListObjects")
 _COPY = _op("CopyObject", copying.copy_object, "PutObject")

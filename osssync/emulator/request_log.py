@@ -7,7 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -74,14 +74,17 @@ class RequestLog:
         if path is not None:
             self._file = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
 
-    def begin(self, request: LoggedRequest) -> LoggedRequest:
-        """Keep a request that is about to be answered. Returns it with its number."""
+    def next_number(self) -> int:
+        """The number of the next request; it must be begun."""
         with self._lock:
             self._count += 1
-            numbered = replace(request, number=self._count)
-            self._requests[self._count] = numbered
-            self._requests.pop(self._count - _KEPT, None)
-            return numbered
+            return self._count
+
+    def begin(self, request: LoggedRequest) -> None:
+        """Keep a request that is about to be answered."""
+        with self._lock:
+            self._requests[request.number] = request
+            self._requests.pop(request.number - _KEPT, None)
 
     def finish(self, request: LoggedRequest) -> None:
         """Replace a request by what became of it, and write it to the file."""

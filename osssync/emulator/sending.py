@@ -88,7 +88,7 @@ async def send_content(
 async def _send_file(request: web.BaseRequest, blob: BlobFile, start: int, stop: int) -> None:
     """Send from a file by sendfile(2), or in big pieces where TLS forbids it."""
     transport = request.transport
-    if transport is None:
+    if transport is None or transport.is_closing():
         raise ConnectionResetError("the client has gone")
     with blob.path.open("rb") as file:
         await asyncio.get_running_loop().sendfile(transport, file, start, stop - start)

@@ -88,9 +88,9 @@ class OssServer:
             if exchange.rule is not None:
                 reply = injection.alter(exchange.rule, request, reply)
         except ConnectionError:
-            self._requests.finish(self._requests.begin(_record(exchange, Reply(status=0))))
+            self._requests.finish(self._begin_record(exchange, Reply(status=0), started))
             raise
-        record = self._requests.begin(_record(exchange, reply))
+        record = self._begin_record(exchange, reply, started)
         response: web.StreamResponse | None = None
         try:
             response = await injection.deliver(exchange.rule, request, reply)
@@ -99,6 +99,12 @@ class OssServer:
             sent = record.sent if response is not None else 0
             self._requests.finish(replace(record, sent=sent, duration_s=elapsed_s))
         return response
+
+    def _begin_record(self, exchange: _Exchange, reply: Reply, started: float) -> LoggedRequest:
+        """Log an exchange before its client can have read the answer."""
+        record = _record(exchange, reply, self._requests.next_number(), started)
+        self._requests.begin(record)
+        return record
 
     async def _reply(self, exchange: _Exchange) -> Reply:
         request = exchange.request
@@ -188,13 +194,13 @@ class OssServer:
             reply.headers.update(response_headers(bucket, exchange.request.method, origin))
 
 
-def _record(exchange: _Exchange, reply: Reply) -> LoggedRequest:
+def _record(exchange: _Exchange, reply: Reply, number: int, started: float) -> LoggedRequest:
     """The log's view of an exchange whose reply is about to be sent."""
     address, request = exchange.address, exchange.request
-    number = exchange.query.get("partNumber", "")
+    part = exchange.query.get("partNumber", "")
     size = len(reply.body) if reply.content is None else reply.content.size
     return LoggedRequest(
-        number=0,
+        number=number,
         time_s=exchange.now_s,
         method=request.method,
         host=address.host,
@@ -209,8 +215,8 @@ def _record(exchange: _Exchange, reply: Reply) -> LoggedRequest:
         range=request.headers.get("Range", ""),
         received=exchange.body.received if exchange.body else 0,
         sent=0 if request.method == "HEAD" else size,
-        part_number=int(number) if number.isascii() and number.isdigit() else 0,
-        duration_s=0.0,
+        part_number=int(part) if part.isascii() and part.isdigit() else 0,
+        duration_s=time.perf_counter() - started,
         request_id=exchange.request_id,
     )
 

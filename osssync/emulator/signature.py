@@ -2,7 +2,7 @@
 
     Authorization header or query?  → parse → key known? → token fits? → clock fits? → HMAC equal?
 
-The signatures themselves are in ``signature_v1`` and ``signature_v4``, the checks and their answers
+The signatures themselves are in ``signature_v1``, ``_v2`` and ``_v4``, the checks and their answers
 in ``signature_checks``, PostObject's forms in ``signature_form``.
 
 Source: OSS "EC error codes" 0002-* and the four "Include a … signature" pages (help.aliyun.com,
@@ -12,7 +12,7 @@ read 2026-11).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from osssync.emulator import moments, signature_v1, signature_v4
+from osssync.emulator import moments, signature_v1, signature_v2, signature_v4
 from osssync.emulator.authority import ANONYMOUS, Authority, CredentialSet, Identity
 from osssync.emulator.signature_checks import (
     additional_headers,
@@ -81,17 +81,25 @@ def authenticate(
                 "not in both.",
                 "0002-00000039",
             )
-        scheme, _, rest = authorization.partition(" ")
-        if scheme == "OSS":
-            return _header_v1(received, authority, rest)
-        if scheme == signature_v4.ALGORITHM:
-            return _header_v4(received, authority, rest)
-        raise malformed("The authorization type is not supported.", "0002-00000061")
+        return _by_header(received, authority, authorization)
     if not in_query:
         return ANONYMOUS
     if names.isdisjoint(_V4_QUERY):
         return _query_v1(received, authority)
+    if received.parameter("x-oss-signature-version") == signature_v2.SCHEME:
+        return _query_v2(received, authority)
     return _query_v4(received, authority)
+
+
+def _by_header(received: _Received, authority: Authority, authorization: str) -> Identity:
+    scheme, _, rest = authorization.partition(" ")
+    if scheme == "OSS":
+        return _header_v1(received, authority, rest)
+    if scheme == signature_v2.SCHEME:
+        return _header_v2(received, authority, rest)
+    if scheme == signature_v4.ALGORITHM:
+        return _header_v4(received, authority, rest)
+    raise malformed("The authorization type is not supported.", "0002-00000061")
 
 
 def claimed_access_key_id(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
@@ -104,9 +112,13 @@ def claimed_access_key_id(headers: Mapping[str, str], query: Mapping[str, str]) 
     scheme, _, rest = headers.get("authorization", "").partition(" ")
     if scheme == "OSS":
         return rest.strip().rpartition(":")[0]
+    if scheme == signature_v2.SCHEME:
+        return rest.partition("AccessKeyId:")[2].partition(",")[0]
     credential = rest.partition("Credential=")[2].partition(",")[0]
     credential = credential or query.get("x-oss-credential", "")
-    return credential.partition("/")[0] or query.get("OSSAccessKeyId", "")
+    return credential.partition("/")[0] or query.get(
+        "OSSAccessKeyId", query.get("x-oss-access-key-id", "")
+    )
 
 
 def _header_v1(received: _Received, authority: Authority, rest: str) -> Identity:
@@ -142,6 +154,38 @@ def _query_v1(received: _Received, authority: Authority) -> Identity:
     token = received.parameter("security-token") or received.headers.get("x-oss-security-token")
     credential = believed_credential(authority, access_key_id, token or "", received.now_s)
     _compare_v1(received, credential, expires, provided)
+    return authority.identity(credential)
+
+
+def _header_v2(received: _Received, authority: Authority, rest: str) -> Identity:
+    fields = dict(piece.strip().partition(":")[::2] for piece in rest.split(","))
+    access_key_id, provided = fields.get("AccessKeyId"), fields.get("Signature")
+    if not access_key_id or not provided:
+        raise malformed("The authorization header is malformed.", "0002-00000065")
+    additional = additional_headers(fields.get("AdditionalHeaders"), received.headers)
+    token = received.headers.get("x-oss-security-token", "")
+    credential = believed_credential(authority, access_key_id, token, received.now_s)
+    time_line = received.headers.get("date", "")
+    sent = received.headers.get("x-oss-date") or time_line
+    check_clock(moments.parse_http_date(sent), sent, received.now_s)
+    _compare_v2(received, credential, (time_line, additional), provided)
+    return authority.identity(credential)
+
+
+def _query_v2(received: _Received, authority: Authority) -> Identity:
+    access_key_id = received.parameter("x-oss-access-key-id")
+    provided = received.parameter("x-oss-signature")
+    expires = received.parameter("x-oss-expires") or ""
+    if not access_key_id or not provided:
+        raise denied("Query-string authentication lacks a parameter.", "0002-00000067")
+    if not expires.isascii() or not expires.isdigit() or len(expires) > 18:
+        raise denied(f"Invalid date (should be seconds since epoch): {expires}", "0002-00000070")
+    check_expiry(int(expires), received.now_s)
+    listed = received.parameter("x-oss-additional-headers")
+    additional = additional_headers(listed, received.headers)
+    token = received.parameter("security-token") or ""
+    credential = believed_credential(authority, access_key_id, token, received.now_s)
+    _compare_v2(received, credential, (expires, additional), provided)
     return authority.identity(credential)
 
 
@@ -216,6 +260,17 @@ def _compare_v1(
     compare(credential, expected, provided, text, "0002-00000040")
 
 
+def _compare_v2(
+    received: _Received,
+    credential: CredentialSet,
+    signed: tuple[str, tuple[str, ...]],
+    provided: str,
+) -> None:
+    text = signature_v2.string_to_sign(received.request, received.headers, received.query, signed)
+    expected = signature_v2.sign(credential.access_key_secret, text)
+    compare(credential, expected, provided, text, "0002-00000040")
+
+
 def _compare_v4(
     received: _Received,
     credential: CredentialSet,
@@ -229,4 +284,14 @@ def _compare_v4(
     )
     text = signature_v4.string_to_sign(time_line, scope, canonical)
     expected = signature_v4.sign(credential.access_key_secret, scope, text)
+    if not matches(expected, provided) and any(
+        one.equals and not one.value for one in received.query
+    ):
+        # The JavaScript SDK signs "prefix=" as it sends it, and not as "prefix".
+        other = signature_v4.canonical_request(
+            received.request, received.headers, received.query, additional, keeps_equals=True
+        )
+        again = signature_v4.string_to_sign(time_line, scope, other)
+        if matches(signature_v4.sign(credential.access_key_secret, scope, again), provided):
+            return
     compare(credential, expected, provided, text, "0002-00000201", canonical)

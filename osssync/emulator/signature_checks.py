@@ -26,7 +26,10 @@ def read_credential(text: str, region: str, day_cause: str) -> tuple[str, Scope]
     if moments.parse_basic(f"{scope.day}T000000Z") is None:
         raise malformed("Invalid signing date in Authorization header.", day_cause)
     if scope.region != region:
-        raise malformed("Invalid signing region in Authorization header.", "0002-00000226")
+        text = "Invalid signing region in Authorization header."
+        if not scope.region:
+            text = "The signing region in credential is invalid."
+        raise malformed(text, "0002-00000226")
     if scope.product != PRODUCT:
         raise malformed("Invalid signing product in Authorization header.", "0002-00000227")
     if scope.request_type != REQUEST_TYPE:

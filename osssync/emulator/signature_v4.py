@@ -37,17 +37,24 @@ def canonical_request(
     headers: Mapping[str, str],
     query: Iterable[Parameter],
     additional: tuple[str, ...],
+    *,
+    keeps_equals: bool = False,
 ) -> str:
     """Everything the signature covers, in one text.
 
     Signed headers are content-type, content-md5, all x-oss-*, and those named in ``additional``
-    (lower case). The query is signed in its encoded form, without its own signature.
+    (lower case). The query is signed in its encoded form, without its own signature;
+    a parameter without a value stands there without ``=``, unless ``keeps_equals``.
     """
     path = f"/{request.bucket}/{request.key}" if request.bucket else "/"
-    pairs = sorted(
-        (one.encoded_name, one.encoded_value) for one in query if one.name != SIGNATURE_PARAMETER
+    signed_query = sorted(
+        (one.encoded_name, one.encoded_value, one.equals if keeps_equals else "")
+        for one in query
+        if one.name != SIGNATURE_PARAMETER
     )
-    joined = "&".join(f"{name}={value}" if value else name for name, value in pairs)
+    joined = "&".join(
+        f"{name}={value}" if value else name + equals for name, value, equals in signed_query
+    )
     signed = "".join(
         f"{name}:{headers[name]}\n" for name in sorted(headers) if _is_signed(name, additional)
     )

@@ -5,20 +5,21 @@ Source: help.aliyun.com, PutSymlink, GetSymlink (read 2026-11).
 
 import hashlib
 from dataclasses import replace
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from osssync.emulator.attributes import check_key, new_version, version_headers
 from osssync.emulator.call import Call, Reply, invalid_argument
 from osssync.emulator.errors import OssFault
 from osssync.emulator.moments import http_date
 from osssync.emulator.reading import find_version
+from osssync.emulator.wire import decode_path
 from osssync.emulator.writing import check_overwrite, forbids_overwrite
 
 
 async def put_symlink(call: Call) -> Reply:
     """PutSymlink. The target need not exist and is not checked."""
     bucket = call.the_bucket()
-    target = unquote(call.header("x-oss-symlink-target"))
+    target = decode_path(call.header("x-oss-symlink-target"))
     if not target:
         text = "Missing x-oss-symlink-target header."
         raise invalid_argument(text, "x-oss-symlink-target", "", ec="0016-00000604")

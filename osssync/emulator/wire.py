@@ -26,12 +26,16 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One query parameter: decoded, and as RFC 3986 would encode it (``%2F`` for a slash)."""
+    """One query parameter: decoded, and as RFC 3986 would encode it (``%2F`` for a slash).
+
+    ``equals`` is empty where the parameter arrived as a bare name.
+    """
 
     name: str
     value: str
     encoded_name: str
     encoded_value: str
+    equals: str
 
 
 def encode(text: str, safe: str = "") -> str:
@@ -46,6 +50,15 @@ def decode(text: str) -> str:
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
 
 
+def decode_path(text: str) -> str:
+    """Undo percent-encoding in a path, where OSS takes a raw plus for a space.
+
+    Its Go SDK sends keys that way, in paths and in headers that name an object; all others send
+    ``%20``, and ``%2B`` for a plus.
+    """
+    return decode(text.replace("+", " "))
+
+
 def parameters(target: str) -> list[Parameter]:
     """The query of a target in order of arrival. ``k`` and ``k=`` are the same.
 
@@ -53,17 +66,17 @@ def parameters(target: str) -> list[Parameter]:
     ``%20`` and ``%2B``.
     """
     return [
-        _parameter(name, value)
-        for name, _, value in (
+        _parameter(name, equals, value)
+        for name, equals, value in (
             piece.partition("=") for piece in target.partition("?")[2].split("&") if piece
         )
     ]
 
 
-def _parameter(raw_name: str, raw_value: str) -> Parameter:
+def _parameter(raw_name: str, equals: str, raw_value: str) -> Parameter:
     name = decode(raw_name.replace("+", " "))
     value = decode(raw_value.replace("+", " "))
-    return Parameter(name, value, encode(name), encode(value))
+    return Parameter(name, value, encode(name), encode(value), equals)
 
 
 def headers_by_name(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:

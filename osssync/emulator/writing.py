@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from anycrc import Model
 
+from osssync.emulator import conditions
 from osssync.emulator.attributes import (
     encryption_headers,
     new_version,
+    object_acl,
     version_headers,
 )
 from osssync.emulator.blobs import Content
@@ -96,6 +98,7 @@ def check_overwrite(call: Call, bucket: Bucket, *, forbidden: bool) -> None:
 async def put_object(call: Call) -> Reply:
     """PutObject."""
     bucket = call.the_bucket()
+    conditions.refuse(call.headers)
     model = new_version(call, bucket)
     forbidden = forbids_overwrite(call)
     check_overwrite(call, bucket, forbidden=forbidden)
@@ -130,6 +133,7 @@ def finished(model: Version, received: Received, now_s: float) -> Version:
 async def append_object(call: Call) -> Reply:
     """AppendObject: the body goes to the end of the object if that is where the client is."""
     bucket = call.the_bucket()
+    conditions.refuse(call.headers)
     text = call.parameter("position")
     if not text.isascii() or not text.isdigit():
         if "position" not in call.query:
@@ -140,8 +144,10 @@ async def append_object(call: Call) -> Reply:
         )
     position = int(text[:20])
     existing = _appendable(bucket, call.key, position)
-    # What belongs to the object is said when it is made; later appends cannot change it.
+    # What belongs to the object is said when it is made; later appends change its ACL alone.
     model = existing or replace(new_version(call, bucket), kind="Appendable")
+    acl = object_acl(call.headers) if "x-oss-object-acl" in call.headers else model.acl
+    model = replace(model, acl=acl)
     received = await receive_checked(call)
     with call.objects.lock:
         version = _append(call, model, position, received)
@@ -187,6 +193,7 @@ def _append(call: Call, model: Version, position: int, received: Received) -> Ve
     crc = combine_crc64(current.crc64 or 0, received.crc64, received.content.size) if current else 0
     version = replace(
         current or model,
+        acl=model.acl,
         content=Content.join((old, received.content)),
         crc64=crc if current else received.crc64,
         etag=f"{received.md5.hex().upper()[:24]}{old.size + received.content.size:08X}",

@@ -133,13 +133,15 @@ class Assembly:
         if outcome.pinned is None:
             self._next = self._task(self._afresh)
             return
-        parts = dict(enumerate(cut(self._first.entry.size, self._part_size), start=1))
-        self._receipts = {
-            receipt.number: receipt
-            for receipt in outcome.receipts
-            if parts.get(receipt.number) == receipt.byte_range
-        }
-        self._parts = iter(item for item in parts.items() if item[0] not in self._receipts)
+        self._parts = self._cut()
+        if outcome.receipts:
+            proven = {receipt.number: receipt for receipt in outcome.receipts}
+            for number, byte_range in self._cut():
+                if number in proven and proven[number].byte_range == byte_range:
+                    self._receipts[number] = proven[number]
+
+    def _cut(self) -> Iterator[tuple[int, ByteRange]]:
+        return enumerate(cut(self._first.entry.size, self._part_size), start=1)
 
     def _task(self, step: Step) -> Task:
         return replace(self._first, step=step, pinned=self._pinned, receipts=())
@@ -148,7 +150,8 @@ class Assembly:
         if self._pinned is None or self._stopped:
             return None
         for number, byte_range in self._parts:
-            return replace(self._task(Step.PART), part_number=number, byte_range=byte_range)
+            if number not in self._receipts:
+                return replace(self._task(Step.PART), part_number=number, byte_range=byte_range)
         return None
 
     def _fail(self, outcome: Outcome) -> None:

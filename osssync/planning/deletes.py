@@ -154,6 +154,7 @@ class Doomed:
         for entry in (source, destination):
             if entry is not None:
                 yield from self._leave(entry.key)
+                self._pass_links(entry.key)
         if source is not None:
             self._see_source(source)
         if destination is None:
@@ -215,7 +216,9 @@ class Doomed:
         """Whether it is none of ours, or lies below a link that may lead to the very same."""
         if destination.kind is EntryKind.UNUSABLE:
             return True
-        key = destination.key
+        return any(destination.key.startswith(link) for link in self._links)
+
+    def _pass_links(self, key: str) -> None:
         # What is below a link sorts after it, others in between: "l", "l-x", "l/x".
-        self._links = [link for link in self._links if key < link or key.startswith(link)]
-        return any(key.startswith(link) for link in self._links)
+        if self._links:
+            self._links = [link for link in self._links if key < link or key.startswith(link)]

@@ -14,7 +14,7 @@ from osssync.errors import NotFoundError, SourceChangedError
 from osssync.local.source import SourceFile
 from osssync.model import ByteRange, EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
-from osssync.transfer.resume import confirmed_parts, hash_of_headers, is_whole
+from osssync.transfer.resume import confirmed_parts, hash_of_headers
 from osssync.transfer.steps import check_stored, compare_crc64, parts_crc64, pinned_of
 
 
@@ -175,13 +175,11 @@ class Upload:
     def _is_complete(self, task: Task) -> bool:
         """Whether the answer to a Complete was lost: what it made is exactly our parts."""
         size, crc = pinned_of(task).size, parts_crc64(task.receipts)
-        if crc is None or not is_whole(task.receipts, size):
-            return False
         try:
             meta = self.bucket.head(self.prefix + task.target)
         except NotFoundError:
             return False
-        return (meta.size, meta.crc64) == (size, crc)
+        return crc is not None and (meta.size, meta.crc64) == (size, crc)
 
     def _open(self, task: Task) -> SourceFile:
         path = f"{self.root}/{task.entry.key}"

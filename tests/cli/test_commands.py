@@ -258,17 +258,19 @@ def test_proxies_of_the_environment_see_nothing(emulate, emulator, osssync, tmp_
     assert ([], []) == (poisoned.metadata_requests, poisoned.requests)
 
 
-def test_ctrl_c_stops_soon_and_leaves_nothing_half_done(emulator, tmp_path):
-    """SIGINT and SIGTERM in the middle: exit 5 within seconds, no part file, no open upload."""
+def test_ctrl_c_stops_soon_and_the_next_run_goes_on(emulator, osssync, tmp_path):
+    """SIGINT, SIGTERM: exit 5 within seconds, nothing partial visible; the rest comes next time."""
+    body = os.urandom(40 << 20)
     for number in (signal.SIGINT, signal.SIGTERM):
-        emulator.objects.put("bucket", "large", bytes(40 << 20))
+        out = tmp_path / number.name
+        emulator.objects.put("bucket", "large", body)
         emulator.faults.clear()
         emulator.faults.add(Rule(Effect.DELAY, operation="GetObject", delay_s=0.5))
+        seen = len(emulator.requests)
         process = subprocess.Popen(
-            [sys.executable, "-m", "osssync", "sync", "oss://bucket/", tmp_path / "out", "-j", "2"],
+            [sys.executable, "-m", "osssync", "sync", "oss://bucket/", out, "-j", "2"],
             env=environment_for(emulator), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        seen = len(emulator.requests)
         while not any(one.operation == "GetObject" for one in emulator.requests[seen:]):
             time.sleep(0.02)
 
@@ -277,7 +279,11 @@ def test_ctrl_c_stops_soon_and_leaves_nothing_half_done(emulator, tmp_path):
 
         assert 5 == process.returncode
         assert b"run again to go on" in err
-        assert [] == list((tmp_path / "out").iterdir())
+        assert all(path.name.startswith(".osssync-") for path in out.iterdir())
+        assert 0 == osssync("sync", "oss://bucket/", out).code
+        assert {"large": body} == tree_bytes(out)
+        moved = sum(one.sent for one in emulator.requests[seen:] if one.status == 206)
+        assert moved <= len(body) + (8 << 20)
 
 
 def test_a_closed_pipe_is_no_traceback(emulator):

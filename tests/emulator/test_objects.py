@@ -344,6 +344,8 @@ def test_an_archived_object_is_read_after_its_restoring():
         assert b"bytes" == later.body
         assert 'ongoing-request="false", expiry-date=' in listed
         assert 200 == client.post("cold", "restore").status
+        assert 200 == client.post("cold", "cleanRestoredObject").status
+        assert (403, "InvalidObjectState") == client.get("cold").outcome
         client.put("warm", b"x")
         assert (400, "OperationNotSupported") == client.post("warm", "restore").outcome
 

@@ -1,0 +1,112 @@
+"""Flags of whole runs: limits, deletes, locks and reports. The others are in ``flags``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from osssync.cli.flags import bytes_of, seconds_of
+from osssync.config import DeleteSettings, StateSettings, WhenBusy, parse_address
+from osssync.errors import UsageError
+from osssync.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class RunFlags:
+    """When to end early, where to remember, what to do about other runs, what to write down."""
+
+    max_duration: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="End after so long; exit 10, resumable.")
+    ] = None
+    max_transfer: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="End after so many bytes; exit 8.")
+    ] = None
+    max_failure: Annotated[
+        int | None, typer.Option(help="End when more objects than this have failed.", min=0)
+    ] = None
+    report: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a line of JSON for each object.")
+    ] = None
+    retry_from: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Only what failed in this report.")
+    ] = None
+    state_dir: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Journal and locks; also OSSSYNC_STATE_DIR."),
+    ] = None
+    lock_wait: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Wait so long for another run of the same job."),
+    ] = None
+    lock_busy: Annotated[
+        WhenBusy, typer.Option(help="If it is still running then: fail (exit 11) or skip (exit 0).")
+    ] = WhenBusy.FAIL
+
+    def limits(self) -> Limits:
+        """When to end early.
+
+        Raises:
+            UsageError: a limit that cannot be.
+        """
+        duration, size = self.max_duration, self.max_transfer
+        return Limits(
+            max_duration_s=seconds_of("--max-duration", duration) if duration else None,
+            max_failure=self.max_failure,
+            max_transfer_bytes=bytes_of("--max-transfer", size) if size else None,
+        )
+
+    def state(self, default_directory: str) -> StateSettings:
+        """Where to remember, and what to do about other runs.
+
+        Raises:
+            UsageError: a duration that cannot be.
+        """
+        wait = self.lock_wait
+        return StateSettings(
+            directory=self.state_dir or default_directory,
+            lock_wait_s=seconds_of("--lock-wait", wait) if wait else 0.0,
+            when_busy=self.lock_busy,
+        )
+
+    def retried_keys(self) -> frozenset[str] | None:
+        """The keys of ``--retry-from``, None without it.
+
+        Raises:
+            UsageError: not a report of ours.
+        """
+        from osssync.report_file import failed_keys
+
+        return failed_keys(Path(self.retry_from)) if self.retry_from else None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFlags:
+    """What ``sync`` does about what only the destination has."""
+
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete what SRC lacks, after all else succeeded.")
+    ] = False
+    max_delete: Annotated[
+        str, typer.Option(metavar="N|N%|off", help="Refuse to delete more than this.")
+    ] = "50%"
+    allow_empty_source: Annotated[
+        bool, typer.Option("--allow-empty-source", help="Let an empty SRC empty DST.")
+    ] = False
+    backup_dir: Annotated[
+        str | None, typer.Option(metavar="DIR|URL", help="Move there what is deleted.")
+    ] = None
+
+    def settings(self) -> DeleteSettings:
+        """All of it as settings.
+
+        Raises:
+            UsageError: a limit or address that cannot be, or a flag without ``--delete``.
+        """
+        from osssync.planning.deletes import parse_max_delete
+
+        parse_max_delete(self.max_delete)
+        if not self.delete and (self.backup_dir or self.allow_empty_source):
+            raise UsageError("--backup-dir and --allow-empty-source go with --delete")
+        backup = parse_address(self.backup_dir) if self.backup_dir else None
+        return DeleteSettings(self.delete, self.max_delete, self.allow_empty_source, backup)

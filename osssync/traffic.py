@@ -1,0 +1,274 @@
+"""Objects on their way: which are open, what is in flight, what becomes of each.
+
+    actions ─▶ open an Assembly ─▶ its tasks ─▶ engine ─▶ outcomes ─▶ feed ─▶ its next tasks
+                    ▲ what an earlier run left (journal)                 └▶ over: tally, monitor
+
+Large objects are written to the journal as they go, so that a run that is killed can be gone on
+with. A run that ends early lets what is in flight come home, and keeps or puts away the rest.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from osssync.config import Job
+from osssync.engines.engine import Engine
+from osssync.errors import DiskFullError, InterruptedRunError, OsssyncError
+from osssync.journal import Journal, job_key
+from osssync.limits import Budget
+from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task, Unfinished
+from osssync.planning.assembly import Assembly
+from osssync.planning.split import clean_up_task, first_task, fresh_step, part_size_of
+from osssync.progress import ShieldedMonitor
+from osssync.report import Tally
+from osssync.transfer.worker import failure_of
+from osssync.trees import Trees
+
+FATAL_ERRORS = frozenset({"CredentialsError", "CredentialsRefusedError", "DiskFullError"})
+"""Failures that every other object would meet as well: going on would only repeat them."""
+
+FRUITLESS = 10
+"""Objects failing in a row, each after all its repeats, that show that nothing can arrive."""
+
+FRUITLESS_FILLS = 4
+"""The same once something did arrive, as a multiple of what the engine holds.
+
+Each of them has tried for half a minute, half of them at once: an outage of some minutes is
+outlasted.
+"""
+
+UNFRUITFUL_ERRORS = frozenset({"NetworkError", "ServerFaultError", "ThrottledError"})
+
+MAX_RESTARTS = 3
+"""How often an object is begun again because its source changed under the transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who hears and records what happens in a run, and who may end it."""
+
+    monitor: ShieldedMonitor
+    tally: Tally
+    stop: threading.Event
+
+
+class Traffic:
+    """The objects of one run under way. Belongs to the thread of the runner.
+
+    Args:
+        job: whose settings hold.
+        trees: names the target of an entry.
+        engine: does the tasks.
+        journal: remembers how far large objects have come.
+        watch: hears and records what happens, and says when to stop.
+    """
+
+    def __init__(
+        self, job: Job, trees: Trees, engine: Engine, journal: Journal, watch: Watch
+    ) -> None:
+        self._trees = trees
+        self._engine = engine
+        self._stop = watch.stop
+        self._monitor = watch.monitor
+        self._journal = journal
+        self._tally = watch.tally
+        self._budget = Budget(job.options.limits)
+        self._direction = job.direction
+        self._settings = job.options.transfer
+        self._job_key = job_key(job)
+        self._left = {one.target: one for one in self._journal.all_unfinished(self._job_key)}
+        self._open: dict[int, Assembly] = {}
+        self._hungry: deque[Assembly] = deque()  # may have a task to give
+        self._restarts: dict[int, int] = {}
+        self._in_flight = 0
+        self._objects = 0
+        self._arrived = 0
+        self._fruitless = 0  # objects in a row that failed for want of an answer
+        self.fatal: Failure | None = None
+        """Why the run ended early, if it did."""
+
+    def go(self, actions: Iterator[Action], started_s: float) -> None:
+        """Work until nothing is left, or nothing more makes sense."""
+        self._started_s = started_s
+        while self._is_busy(actions):
+            try:
+                for outcome in self._engine.wait():
+                    self._take(outcome)
+            except KeyboardInterrupt:  # nobody set up signals for us: Python's own way
+                if self.fatal is not None:
+                    raise  # the second time: at once
+                self._stop.set()
+        self._give_up_lost()
+        self._flush()
+
+    def _is_busy(self, actions: Iterator[Action]) -> bool:
+        """Hand out what can be; whether there is anything to wait for."""
+        if self._stop.is_set():
+            self._end_early(_interrupted())
+        if self._monitor.broken is not None:
+            self._end_early(_interrupted("nobody listens any more"))
+        over = self._budget.verdict(time.monotonic() - self._started_s)
+        if over is not None:
+            self._end_early(failure_of(over))
+        self._fill(actions)
+        # After an interrupt an outcome may be lost on its way, so the engine's word counts too.
+        return self._in_flight > 0 and (self.fatal is None or self._has_outstanding())
+
+    def _has_outstanding(self) -> bool:
+        """Whether outcomes may still come; asked twice, since the last may come between."""
+        if self._engine.outstanding:
+            return True
+        for outcome in self._engine.wait():
+            self._take(outcome)
+        return self._engine.outstanding > 0
+
+    def _give_up_lost(self) -> None:
+        for assembly in list(self._open.values()):
+            self._tally.ended(Outcome(assembly.first, failure=self.fatal))
+        self._open.clear()
+
+    def _flush(self) -> None:
+        try:
+            self._engine.flush()
+        except OsssyncError as error:
+            self.fatal = self.fatal or failure_of(error)
+
+    def _fill(self, actions: Iterator[Action]) -> None:
+        """Submit until the engine holds all it wants: open objects first, then new ones."""
+        batch: list[Task] = []
+        while self._in_flight + len(batch) < self._engine.capacity:
+            task = self._next_task(actions)
+            if task is None:
+                break
+            batch.append(task)
+        if batch:
+            self._in_flight += len(batch)
+            self._engine.submit(batch)
+
+    def _next_task(self, actions: Iterator[Action]) -> Task | None:
+        parallel = self._settings.parallel or self._engine.capacity
+        while True:
+            while self._hungry:
+                task = self._hungry[0].ready(parallel)
+                if task is not None:
+                    return task
+                self._hungry.popleft()
+            if self.fatal is not None or not (self._open_next(actions) or self._open_left()):
+                return None
+
+    def _open_next(self, actions: Iterator[Action]) -> bool:
+        """Take decisions up to the next transfer; whether there was one."""
+        try:
+            for action in actions:
+                self._tally.found()
+                self._tally.decided(action)
+                self._monitor.decided(action)
+                if action.kind is ActionKind.REFUSE:
+                    self._budget.failed()
+                if action.kind is ActionKind.TRANSFER:
+                    self._objects += 1
+                    self._begin(self._objects, action.entry)
+                    return True
+        except OsssyncError as error:  # a listing that broke off
+            self._end_early(_interrupted() if self._stop.is_set() else failure_of(error))
+        return False
+
+    def _open_left(self) -> bool:
+        """When all is decided: put away what an earlier run left of objects not wanted any more."""
+        if self.fatal is not None or not self._left:
+            return False
+        _, unfinished = self._left.popitem()
+        self._objects += 1
+        self._add(Assembly(clean_up_task(self._objects, unfinished), unfinished.part_size))
+        return True
+
+    def _begin(self, number: int, entry: Entry) -> None:
+        target = self._trees.target_of(entry)
+        direction, settings = self._direction, self._settings
+        left = self._left.pop(target, None) if self._left else None
+        if number in self._restarts:  # what could not be put away is put away now
+            left = self._journal.unfinished(self._job_key, target)
+        task = first_task(number, entry, target, direction, settings, left)
+        part_size = part_size_of(entry, direction, settings)
+        self._add(Assembly(task, part_size, fresh_step(entry, direction, settings)))
+
+    def _add(self, assembly: Assembly) -> None:
+        self._open[assembly.object_number] = assembly
+        self._hungry.append(assembly)
+
+    def _take(self, outcome: Outcome) -> None:
+        self._in_flight -= 1
+        assembly = self._open[outcome.task.object_number]
+        assembly.feed(outcome)
+        if outcome.failure is None:
+            self._budget.moved(outcome.moved_bytes)
+            self._monitor.moved(outcome.moved_bytes)
+            self._record(outcome)
+        elif outcome.failure.error in FATAL_ERRORS:
+            self._end_early(outcome.failure)
+        self._go_on(assembly)
+
+    def _go_on(self, assembly: Assembly) -> None:
+        if assembly.outcome is None:
+            self._hungry.append(assembly)
+        elif self._open.pop(assembly.object_number, None) is not None:
+            first = assembly.first
+            if first.step is not Step.WHOLE and not assembly.left_behind:
+                self._journal.finished(self._job_key, first.target)
+            if first.step is not Step.ABORT:  # what an earlier run left is in no sum of this one
+                self._settle(assembly.object_number, assembly.outcome)
+
+    def _record(self, outcome: Outcome) -> None:
+        """Write down how far a large object has come, so that the next run could go on."""
+        task = outcome.task
+        if task.step in (Step.START, Step.RESUME) and outcome.pinned is not None:
+            part_size = part_size_of(task.entry, self._direction, self._settings)
+            self._journal.resumed(
+                self._job_key,
+                Unfinished(task.target, task.entry, outcome.pinned, part_size, outcome.receipts),
+            )
+        elif outcome.receipt is not None:
+            self._journal.part_done(self._job_key, task.target, outcome.receipt)
+
+    def _settle(self, number: int, outcome: Outcome) -> None:
+        """An object is over: begin it again if its source changed, else count it."""
+        restarts = self._restarts.pop(number, 0)
+        if outcome.restart is not None and restarts < MAX_RESTARTS and self.fatal is None:
+            self._restarts[number] = restarts + 1
+            self._monitor.moved(-outcome.moved_bytes)
+            self._begin(number, outcome.restart)
+            return
+        self._tally.ended(outcome)
+        self._monitor.ended(outcome)
+        self._weigh(outcome)
+
+    def _weigh(self, outcome: Outcome) -> None:
+        """End the run early if what happens to one object happens to all."""
+        if outcome.failure is None:
+            self._arrived += 1
+            self._fruitless = 0
+            return
+        self._budget.failed()
+        self._fruitless += outcome.failure.error in UNFRUITFUL_ERRORS
+        limit = FRUITLESS_FILLS * self._engine.capacity if self._arrived else FRUITLESS
+        if self._fruitless >= limit:
+            message = f"{self._fruitless} objects in a row failed, the last one so: "
+            self._end_early(replace(outcome.failure, message=message + outcome.failure.message))
+
+    def _end_early(self, reason: Failure) -> None:
+        """Open nothing more; what is in flight comes home, what is unfinished is put away."""
+        if self.fatal is not None:
+            return
+        self.fatal = reason
+        self._engine.stop()
+        put_away = replace(reason, message="not finished, as the run ended early")
+        keep = self._journal.records and reason.error != DiskFullError.__name__
+        for assembly in list(self._open.values()):
+            assembly.stop(put_away, keep=keep)
+            self._go_on(assembly)
+
+
+def _interrupted(why: str = "interrupted") -> Failure:
+    return failure_of(InterruptedRunError(f"{why}; run again to go on"))
