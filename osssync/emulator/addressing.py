@@ -14,8 +14,10 @@ from osssync.emulator.wire import decode_path
 
 _OSS_HOST = re.compile(
     r"(?:(?P<bucket>[^.]+)\.)?"
-    r"(?:oss-(?P<region>[a-z0-9-]+?)(?:-internal)?|(?P<dual>[a-z0-9-]+)\.oss)\.aliyuncs\.com"
+    r"(?:oss-(?P<region>[a-z0-9-]+?)(?:-internal)?|(?P<dual>[a-z0-9-]+)\.oss|oss)\.aliyuncs\.com"
 )
+_REGION = re.compile(r"(?:af|ap|cn|eu|me|na|sa|us)-[a-z]+(?:-[0-9])?")
+_FIRST_REGION = "cn-hangzhou"  # what oss.aliyuncs.com, older than regions, stands for
 _ANY_REGION = frozenset({"accelerate", "accelerate-overseas"})
 
 
@@ -82,9 +84,11 @@ class _Place:
 def _read_host(host: str, domains: tuple[str, ...]) -> _Place:
     match = _OSS_HOST.fullmatch(host)
     if match:
-        region = match["region"] or match["dual"]
-        known = "" if region in _ANY_REGION else region
-        return _Place(host, known, match["bucket"] or "", is_oss=True)
+        bucket, region = match["bucket"] or "", match["region"] or match["dual"]
+        if not region and _REGION.fullmatch(bucket):
+            bucket, region = "", bucket  # the service itself, at cn-beijing.oss.aliyuncs.com
+        known = "" if region in _ANY_REGION else region or _FIRST_REGION
+        return _Place(host, known, bucket, is_oss=True)
     return _Place(host, bucket=_virtual_bucket(host, domains))
 
 

@@ -25,8 +25,12 @@ _KNOWN = frozenset(
 
 @lru_cache(maxsize=1024)
 def _pattern(text: str) -> re.Pattern[str]:
-    escaped = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in text)
-    return re.compile(escaped, re.DOTALL)
+    parts = [re.escape(part).replace(r"\?", ".") for part in re.split(r"\*+", text)]
+    if len(parts) == 1:
+        return re.compile(parts[0], re.DOTALL)
+    # Atomic groups, as fnmatch has them: many stars would else take time without end.
+    between = "".join(f"(?>.*?{part})" for part in parts[1:-1])
+    return re.compile(f"{parts[0]}{between}.*{parts[-1]}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

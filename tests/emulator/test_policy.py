@@ -217,3 +217,20 @@ def test_a_policy_file_is_read(tmp_path):
     assert read_only.allows("oss:GetObject", OBJECT)
     assert read_only.allows("oss:ListObjects", "acs:oss:*:*:bucket")
     assert not read_only.allows("oss:PutObject", OBJECT)
+
+
+def test_many_stars_take_no_time():
+    """A pattern of many stars is answered at once, whether it matches or not."""
+    policy = Policy.parse(
+        json.dumps(
+            {
+                "Version": "1",
+                "Statement": [
+                    {"Effect": "Allow", "Action": "oss:*", "Resource": "acs:*:b/" + "*a" * 30}
+                ],
+            }
+        )
+    )
+
+    assert policy.allows("oss:GetObject", "acs:oss:*:*:b/" + "a" * 40, {})
+    assert not policy.allows("oss:GetObject", "acs:oss:*:*:b/" + "a" * 400 + "b", {})
