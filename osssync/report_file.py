@@ -7,9 +7,11 @@
 
 ``state`` is transferred, failed, refused, deleted or undeleted (should have been deleted, and is
 still there); what was skipped or excluded has no line. A rehearsal writes down refusals and what
-would be deleted. Sizes are bytes. A file without a summary is of a run that was killed: its lines are whole and true, but what
-it had not come to is not in it. Writing elsewhere and renaming at the end would leave nothing at
-all of such a run; so the file grows in place, a line at a time, each in one write.
+would be deleted. Sizes are bytes.
+
+A file without a summary is of a run that was killed: its lines are whole and true, but what it had
+not come to is not in it. Writing elsewhere and renaming at the end would leave nothing at all of
+such a run; so the file grows in place, a line at a time, each in one write.
 """
 
 import contextlib
@@ -233,7 +235,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
 def _parsed(path: Path, number: int, raw: bytes) -> dict[str, object]:
     try:
         line = json.loads(raw)
-    except ValueError:  # not JSON, or not UTF-8
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or made to hurt
         raise _no_report(path, number) from None
     if not isinstance(line, dict):
         raise _no_report(path, number)

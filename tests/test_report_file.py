@@ -152,7 +152,7 @@ def test_a_line_is_there_before_anybody_else_hears_of_it(path):
     """A printer whose terminal is gone does not keep the object out of the report."""
 
     class Broken(SilentMonitor):
-        def ended(self, outcome):
+        def ended(self, _outcome):
             raise BrokenPipeError
 
     with ReportFile(path, DOWNLOAD, Broken()) as report:
