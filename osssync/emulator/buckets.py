@@ -23,6 +23,7 @@ REGIONS = (
     "cn-shanghai", "cn-shenzhen", "eu-central-1", "us-east-1", "us-west-1",
 )  # fmt: skip
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"[a-z0-9-]{0,63}")
 _REDUNDANCIES = frozenset({"LRS", "ZRS"})
 
 
@@ -41,6 +42,8 @@ def check_bucket_name(name: str) -> None:
 async def list_buckets(call: Call) -> Reply:
     """ListBuckets, by name."""
     prefix, marker = call.parameter("prefix"), call.parameter("marker")
+    if not _PREFIX.fullmatch(prefix):  # the Go SDK's IsBucketExist rests on this
+        raise invalid_argument("The prefix is not that of a bucket's name.", "prefix", prefix)
     limit = call.number("max-keys", 100, 1, 1000)
     with call.objects.lock:
         names = sorted(

@@ -40,7 +40,9 @@ def check(headers: Mapping[str, str], version: Version, prefix: str = "") -> Non
 
 
 def refuse(headers: Mapping[str, str]) -> None:
-    """Stop an upload that has conditions: OSS has none for what is there already.
+    """Stop a PutObject that has conditions: OSS has none for what is there already.
+
+    A multipart upload may carry them, and they mean nothing there.
 
     Raises:
         OssFault: NotImplemented.

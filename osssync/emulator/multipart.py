@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from xml.etree.ElementTree import Element
 
-from osssync.emulator import conditions
 from osssync.emulator.attributes import (
     SSE_HEADERS,
     encryption_headers,
@@ -67,7 +66,6 @@ async def initiate(call: Call) -> Reply:
     """InitiateMultipartUpload."""
     bucket = call.the_bucket()
     encode = encoder(call)
-    conditions.refuse(call.headers)
     # The ACL is CompleteMultipartUpload's to say; OSS reads none here.
     model = replace(new_version(call, bucket), kind="Multipart", acl="default")
     forbidden = forbids_overwrite(call)
@@ -104,7 +102,6 @@ async def upload_part(call: Call) -> Reply:
     bucket = call.the_bucket()
     number = part_number(call)
     find_upload(call, bucket, UPLOAD_PART_EC)
-    conditions.refuse(call.headers)
     _check_no_encryption(call)
     received = await receive_checked(call)
     etag = received.md5.hex().upper()

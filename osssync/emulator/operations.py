@@ -20,6 +20,7 @@ from osssync.emulator import (
     object_settings,
     post_form,
     reading,
+    redundancy,
     symlinks,
     upload_listing,
     versions,
@@ -74,6 +75,12 @@ _SERVICE_GET: Row = {
     "regions": Operation(
         "DescribeRegions", buckets.describe_regions, "oss:DescribeRegions", needs_bucket=False
     ),
+    "redundancyTransition": Operation(
+        "ListUserDataRedundancyTransition",
+        redundancy.list_of_user,
+        "oss:ListUserDataRedundancyTransition",
+        needs_bucket=False,
+    ),
     "qosInfo": Operation(
         "GetUserQosInfo", configurations.get_user_qos, "oss:GetUserQosInfo", needs_bucket=False
     ),
@@ -109,6 +116,7 @@ _BUCKET_GET: Row = {
     "replicationProgress": _op(
         "GetBucketReplicationProgress", named_settings.get_replication_progress
     ),
+    "redundancyTransition": _op("GetBucketDataRedundancyTransition", redundancy.get_or_list),
     "": _op("ListObjects", listing.list_objects),
 }
 _BUCKET_DELETE: Row = {
@@ -117,6 +125,7 @@ _BUCKET_DELETE: Row = {
     "worm": _op("AbortBucketWorm", worm.abort),
     "style": _op("DeleteStyle", named_settings.delete_style),
     "inventory": _op("DeleteBucketInventory", named_settings.delete_inventory),
+    "redundancyTransition": _op("DeleteBucketDataRedundancyTransition", redundancy.delete),
     "": _op("DeleteBucket", buckets.delete_bucket),
 }
 _BUCKET_POST: Row = {
@@ -126,6 +135,7 @@ _BUCKET_POST: Row = {
         "oss:DeleteObject",
         authorizes=True,
     ),
+    "redundancyTransition": _op("CreateBucketDataRedundancyTransition", redundancy.create),
     "worm": _op("InitiateBucketWorm", worm.initiate),
     "wormExtend": _op("ExtendBucketWorm", worm.extend),
     "wormId": _op("CompleteBucketWorm", worm.complete),

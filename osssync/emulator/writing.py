@@ -133,7 +133,6 @@ def finished(model: Version, received: Received, now_s: float) -> Version:
 async def append_object(call: Call) -> Reply:
     """AppendObject: the body goes to the end of the object if that is where the client is."""
     bucket = call.the_bucket()
-    conditions.refuse(call.headers)
     text = call.parameter("position")
     if not text.isascii() or not text.isdigit():
         if "position" not in call.query:
