@@ -15,8 +15,10 @@ such a run; so the file grows in place, a line at a time, each in one write.
 """
 
 import contextlib
+import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,9 +42,10 @@ Value = str | int | float | bool
 class ReportFile:
     """A Monitor that writes down every finished object, and then passes everything on.
 
-    Whatever stood in the file before is replaced: read it first (``failed_keys``). A disk that is
-    full or broken does not end the run: the monitor is warned, the lines so far stay whole, and
-    ``finish`` raises.
+    Whatever stood in the file before is replaced by the first line, so a run that never begins
+    leaves it; who wants to read it (``failed_keys``) does so before. Two runs never write the same
+    file: the later one gives up on it. A disk that is full or broken does not end the run: the
+    monitor is warned, the lines so far stay whole, and ``finish`` raises.
 
     Args:
         path: of the file; may be a pipe or a device.
@@ -58,21 +61,15 @@ class ReportFile:
         self._job = job
         self._monitor = monitor
         self._into_folder = not job.recursive and _is_folder(job.destination)
+        self._started = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._whole_bytes = 0  # up to the end of the last line that is complete
+        self._is_ours = False
         self._failure = ""
         try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._is_regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
         except OSError as error:
             raise LocalFileError(f"--report {path}: {error.strerror}") from error
-        self._write(
-            {
-                "event": "run",
-                "format": FORMAT,
-                "source": str(job.source),
-                "destination": str(job.destination),
-                "started": datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            }
-        )
 
     def __enter__(self) -> Self:
         return self
@@ -123,10 +120,13 @@ class ReportFile:
     def finish(self, report: RunReport) -> None:
         """Write the summary as the last line, and close.
 
+        A run with nothing to tell that comes while another one writes the file leaves it alone.
+
         Raises:
             LocalFileError: this or an earlier line could not be written.
         """
-        self._write({"event": "summary", **summary_fields(report)})
+        if not self._is_skipped(report):
+            self._write({"event": "summary", **summary_fields(report)})
         self.close()
         if self._failure:
             raise LocalFileError(f"{self._failure}; it ends early")
@@ -157,20 +157,61 @@ class ReportFile:
             return str(OssAddress(destination.bucket, relative))
         return join(str(destination), relative) if self._into_folder else str(destination)
 
+    def _is_skipped(self, report: RunReport) -> bool:
+        has_nothing = not self._is_ours and not report.totals.found and report.fatal is None
+        return has_nothing and not self._failure and not self._try_lock()
+
     def _write(self, line: Mapping[str, Value]) -> None:
         if self._failure or self._fd < 0:
             return
-        data = _encoded(line)
+        if not self._is_ours and not self._try_lock():
+            self._give_up("another run is writing it")
+            return
         try:
-            written = 0
-            while written < len(data):
-                written += os.write(self._fd, data[written:])
-            self._whole_bytes += written
+            if not self._is_ours:
+                self._begin()
+            self._append(line)
         except OSError as error:
             with contextlib.suppress(OSError):  # not a regular file
                 os.ftruncate(self._fd, self._whole_bytes)
-            self._failure = f"--report {self._path}: {error.strerror}"
-            self._monitor.warned(f"{self._failure}; no more is written to it")
+            self._give_up(str(error.strerror))
+
+    def _begin(self) -> None:
+        if self._is_regular:
+            os.ftruncate(self._fd, 0)
+        self._is_ours = True
+        job = self._job
+        self._append(
+            {
+                "event": "run",
+                "format": FORMAT,
+                "source": str(job.source),
+                "destination": str(job.destination),
+                "started": self._started,
+            }
+        )
+
+    def _append(self, line: Mapping[str, Value]) -> None:
+        data = _encoded(line)
+        written = 0
+        while written < len(data):
+            written += os.write(self._fd, data[written:])
+        self._whole_bytes += written
+
+    def _try_lock(self) -> bool:
+        """Keep other runs from writing this file; the lock ends with the process at the latest."""
+        if self._is_regular:  # pipes and devices may be shared
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            except OSError:  # a file system without locks
+                return True
+        return True
+
+    def _give_up(self, reason: str) -> None:
+        self._failure = f"--report {self._path}: {reason}"
+        self._monitor.warned(f"{self._failure}; no more is written to it")
 
 
 def summary_fields(report: RunReport) -> dict[str, Value]:

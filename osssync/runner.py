@@ -35,7 +35,7 @@ from osssync.extras import Extras
 from osssync.journal import Journal, RunRecord, default_state_dir, job_key
 from osssync.locks import Lock, acquire
 from osssync.model import Action, ActionKind, Failure, Outcome, Step, Task
-from osssync.oss.connection import Connection
+from osssync.oss.connection import Connection, Patience
 from osssync.progress import Monitor, ShieldedMonitor, SilentMonitor
 from osssync.report import RunReport, Tally
 from osssync.traffic import Traffic, Watch
@@ -60,7 +60,7 @@ def run(job: Job, monitor: Monitor | None = None, stop: threading.Event | None =
     _ = job.direction  # refuses what cannot be a job before anything is opened
     started_s = time.monotonic()
     if job.options.dry_run:
-        report = _rehearse(job, shielded, started_s)
+        report = _rehearse(job, Watch(shielded, Tally(), stop), started_s)
     else:
         try:
             with _lock(job, shielded, stop) as lock:
@@ -82,13 +82,13 @@ def plan(job: Job) -> Iterator[Action]:
     Raises:
         OsssyncError: a listing could not be read, or the job cannot be.
     """
-    with _connect(job, SilentMonitor()) as connection, _extras(job) as extras:
+    with _connect(job, SilentMonitor(), threading.Event()) as connection, _extras(job) as extras:
         yield from decide_all(job, open_trees(job, connection), extras)
 
 
 def _run_locked(job: Job, salt: str, watch: Watch, started_s: float) -> RunReport:
     with (
-        _connect(job, watch.monitor) as connection,
+        _connect(job, watch.monitor, watch.stop) as connection,
         _extras(job) as extras,
         Journal.open(_state_dir(job), watch.monitor.warned) as journal,
     ):
@@ -130,38 +130,53 @@ def _delete(extras: Extras, trees: Trees, watch: Watch, fatal: Failure | None) -
     except OsssyncError as error:
         return fatal or failure_of(error)
     if told < len(extras):
-        return failure_of(InterruptedRunError("interrupted; run again to go on"))
+        return _interrupted()
     return fatal
 
 
-def _rehearse(job: Job, monitor: ShieldedMonitor, started_s: float) -> RunReport:
-    tally = Tally()
-    fatal = None
-    with _connect(job, monitor) as connection, _extras(job) as extras:
+def _interrupted() -> Failure:
+    return failure_of(InterruptedRunError("interrupted; run again to go on"))
+
+
+def _rehearse(job: Job, watch: Watch, started_s: float) -> RunReport:
+    with _connect(job, watch.monitor, watch.stop) as connection, _extras(job) as extras:
         for action in decide_all(job, open_trees(job, connection), extras):
-            tally.found()
-            tally.decided(action)
-            monitor.decided(action)
-            if monitor.broken is not None:
-                raise monitor.broken
-            if action.kind is ActionKind.TRANSFER:
-                entry = action.entry
-                tally.ended(Outcome(Task(0, Step.WHOLE, entry, entry.key), moved_bytes=entry.size))
-        objection = extras.objection(tally.failed) if job.options.deletes.wanted else ""
-        if objection:
-            fatal = failure_of(GuardRefusedError(objection))
+            _count(action, watch)
+            if watch.stop.is_set() or watch.monitor.broken is not None:
+                fatal: Failure | None = _interrupted()
+                break
         else:
-            for entry in extras:
-                tally.removed(entry, None)
-                monitor.removed(entry, None)
-    report = tally.report(elapsed_s=time.monotonic() - started_s, fatal=fatal)
+            fatal = _rehearse_deletes(job, extras, watch)
+    report = watch.tally.report(elapsed_s=time.monotonic() - started_s, fatal=fatal)
     return replace(report, is_dry_run=True)
 
 
-def _connect(job: Job, monitor: Monitor) -> Connection:
+def _count(action: Action, watch: Watch) -> None:
+    """What a rehearsal does about a decision: as if it had been carried out."""
+    watch.tally.found()
+    watch.tally.decided(action)
+    watch.monitor.decided(action)
+    if action.kind is ActionKind.TRANSFER:
+        entry = action.entry
+        task = Task(0, Step.WHOLE, entry, entry.key)
+        watch.tally.ended(Outcome(task, moved_bytes=entry.size))
+
+
+def _rehearse_deletes(job: Job, extras: Extras, watch: Watch) -> Failure | None:
+    objection = extras.objection(watch.tally.failed) if job.options.deletes.wanted else ""
+    if objection:
+        return failure_of(GuardRefusedError(objection))
+    for entry in extras:
+        watch.tally.removed(entry, None)
+        watch.monitor.removed(entry, None)
+    return None
+
+
+def _connect(job: Job, monitor: Monitor, stop: threading.Event) -> Connection:
     options = job.options
     pool_size = options.transfer.jobs + 2  # two listings
-    return Connection(options.credentials, options.oss, pool_size, monitor.warned)
+    patience = Patience(options.transfer.retries, stop.wait)
+    return Connection(options.credentials, options.oss, pool_size, monitor.warned, patience)
 
 
 def _extras(job: Job) -> Extras:

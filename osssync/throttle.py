@@ -82,7 +82,7 @@ class Pace:
     def enter(self) -> float:
         """Wait for a place; returns when the request begins, to be given to the other methods."""
         with self._lock:
-            if self._stopped or (self._in_flight < self._limit and not self._line):
+            if self._stopped or self._in_flight < self._limit:  # then nobody is in line
                 self._in_flight += 1
                 return self._clock()
             turn = threading.Lock()

@@ -4,7 +4,8 @@
                     ▲ what an earlier run left (journal)                 └▶ over: tally, monitor
 
 Large objects are written to the journal as they go, so that a run that is killed can be gone on
-with. A run that ends early lets what is in flight come home, and keeps or puts away the rest.
+with. A run that ends early lets what is in flight come home, and keeps or puts away the rest; one
+that somebody waits for to end leaves behind what does not come soon.
 """
 
 import threading
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from osssync.config import Job
 from osssync.engines.engine import Engine
-from osssync.errors import DiskFullError, InterruptedRunError, OsssyncError
+from osssync.errors import DiskFullError, InterruptedRunError, MaxDurationError, OsssyncError
 from osssync.journal import Journal, job_key
 from osssync.limits import Budget
 from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task, Unfinished
@@ -39,7 +40,16 @@ Each of them has tried for half a minute, half of them at once: an outage of som
 outlasted.
 """
 
-UNFRUITFUL_ERRORS = frozenset({"NetworkError", "ServerFaultError", "ThrottledError"})
+UNFRUITFUL_ERRORS = frozenset(
+    {"NetworkError", "ServerFaultError", "ThrottledError", "IntegrityError"}
+)
+
+GRACE_S = 3.0
+"""How long a run that was told to stop waits for what is in flight.
+
+Service managers and people want to see an end within seconds; a request that hangs would keep
+them for its whole timeout. A part that is lost so is transferred again by the next run.
+"""
 
 MAX_RESTARTS = 3
 """How often an object is begun again because its source changed under the transfer."""
@@ -86,6 +96,7 @@ class Traffic:
         self._objects = 0
         self._arrived = 0
         self._fruitless = 0  # objects in a row that failed for want of an answer
+        self._deadline_s = float("inf")  # when nothing in flight is waited for any more
         self.fatal: Failure | None = None
         """Why the run ended early, if it did."""
 
@@ -105,16 +116,28 @@ class Traffic:
 
     def _is_busy(self, actions: Iterator[Action]) -> bool:
         """Hand out what can be; whether there is anything to wait for."""
+        self._look_around()
+        self._fill(actions)
+        if time.monotonic() >= self._deadline_s:
+            return False
+        # After an interrupt an outcome may be lost on its way, so the engine's word counts too.
+        return self._in_flight > 0 and (self.fatal is None or self._has_outstanding())
+
+    def _look_around(self) -> None:
+        """End the run if somebody or some limit wants it to end."""
         if self._stop.is_set():
             self._end_early(_interrupted())
+            self._hurry()
         if self._monitor.broken is not None:
             self._end_early(_interrupted("nobody listens any more"))
         over = self._budget.verdict(time.monotonic() - self._started_s)
         if over is not None:
             self._end_early(failure_of(over))
-        self._fill(actions)
-        # After an interrupt an outcome may be lost on its way, so the engine's word counts too.
-        return self._in_flight > 0 and (self.fatal is None or self._has_outstanding())
+            if isinstance(over, MaxDurationError):
+                self._hurry()
+
+    def _hurry(self) -> None:
+        self._deadline_s = min(self._deadline_s, time.monotonic() + GRACE_S)
 
     def _has_outstanding(self) -> bool:
         """Whether outcomes may still come; asked twice, since the last may come between."""
@@ -125,8 +148,14 @@ class Traffic:
         return self._engine.outstanding > 0
 
     def _give_up_lost(self) -> None:
-        for assembly in list(self._open.values()):
-            self._tally.ended(Outcome(assembly.first, failure=self.fatal))
+        """Count what did not come home; the journal keeps what is known of it."""
+        if self._open:
+            self._engine.abandon()
+        for assembly in self._open.values():
+            if assembly.first.step is not Step.ABORT:
+                outcome = Outcome(assembly.first, failure=self.fatal)
+                self._tally.ended(outcome)
+                self._monitor.ended(outcome)
         self._open.clear()
 
     def _flush(self) -> None:
@@ -171,6 +200,9 @@ class Traffic:
                     self._objects += 1
                     self._begin(self._objects, action.entry)
                     return True
+                self._look_around()  # there may be millions that need no transfer
+                if self.fatal is not None:
+                    return False
         except OsssyncError as error:  # a listing that broke off
             self._end_early(_interrupted() if self._stop.is_set() else failure_of(error))
         return False

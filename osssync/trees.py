@@ -121,7 +121,7 @@ def _download(
             open_steps=lambda: Download(bucket, prefix, DestinationRoot(str(path), salt)),
             open_remover=lambda _stop: FileRemover(RemovalRoot(str(path), backup)),
         )
-    entry = _single_object(connection, bucket, source)
+    entry = _single_object(connection, bucket, source, job.options.transfer.retries)
     folder, name = path.parent, path.name
     if destination.is_folder or path.is_dir():
         folder, name = path, source.key.rpartition("/")[2]
@@ -156,13 +156,14 @@ def _upload(
             open_remover=lambda stop: _object_remover(job, connection, (bucket, prefix), stop),
         )
     entry = file_entry(str(path), path.name, follow_symlinks=follow)
+    retries = job.options.transfer.retries
     key = destination.key
     if not key or key.endswith("/"):
         key += path.name
     upload_key("", key)
     return Trees(
         source=lambda: iter((entry,)),
-        destination=lambda: _existing_object(connection, bucket, key, entry.key),
+        destination=lambda: _existing_object(connection, bucket, key, entry.key, retries),
         target_of=lambda _entry: key,
         look=_look_at_file(str(path.parent), follow_symlinks=follow),
         open_steps=lambda: Upload(str(path.parent), bucket, "", follow, headers),
@@ -184,7 +185,8 @@ def _copy(job: Job, connection: Connection, source: OssAddress, destination: Oss
             open_steps=lambda: Copy(origin, source_prefix, bucket, prefix, headers),
             open_remover=lambda stop: _object_remover(job, connection, (bucket, prefix), stop),
         )
-    entry = _single_object(connection, origin, source)
+    retries = job.options.transfer.retries
+    entry = _single_object(connection, origin, source, retries)
     key = destination.key
     if not key or key.endswith("/"):
         key += source.key.rpartition("/")[2]
@@ -193,7 +195,7 @@ def _copy(job: Job, connection: Connection, source: OssAddress, destination: Oss
         raise UsageError(f"{source}: source and destination are the same object")
     return Trees(
         source=lambda: iter((entry,)),
-        destination=lambda: _existing_object(connection, bucket, key, entry.key),
+        destination=lambda: _existing_object(connection, bucket, key, entry.key, retries),
         target_of=lambda _entry: key,
         look=_look_at_object(origin, ""),
         open_steps=lambda: Copy(origin, "", bucket, "", headers),
@@ -229,12 +231,13 @@ def _refuse_overlap(
         raise UsageError(f"{source} and {destination} contain each other: choose separate prefixes")
 
 
-def _single_object(connection: Connection, bucket: Bucket, address: OssAddress) -> Entry:
+def _single_object(
+    connection: Connection, bucket: Bucket, address: OssAddress, retries: int
+) -> Entry:
     if not address.key:
         raise UsageError(f"{address} is a bucket: give -r to transfer what is in it")
     try:
-        retry = connection.retry(9)
-        return connection.repeat(retry, lambda: entry_of(bucket, address.key))
+        return connection.repeat(connection.retry(retries), lambda: entry_of(bucket, address.key))
     except NotFoundError as error:
         if error.code == "NoSuchBucket":
             raise
@@ -273,10 +276,10 @@ def _existing_file(path: Path, key: str) -> Iterator[Entry]:
 
 
 def _existing_object(
-    connection: Connection, bucket: Bucket, key: str, source_key: str
+    connection: Connection, bucket: Bucket, key: str, source_key: str, retries: int
 ) -> Iterator[Entry]:
     try:
-        entry = connection.repeat(connection.retry(9), lambda: entry_of(bucket, key))
+        entry = connection.repeat(connection.retry(retries), lambda: entry_of(bucket, key))
     except NotFoundError:
         return
     yield replace(entry, key=source_key)

@@ -108,12 +108,13 @@ def test_a_finished_run_is_written_down_whole(path):
 def test_only_finished_objects_have_lines(path):
     """Skipped, excluded, decided and moved leave no trace."""
     with ReportFile(path, DOWNLOAD, SilentMonitor()) as report:
+        report.ended(ended("k"))
         for kind in (ActionKind.SKIP, ActionKind.EXCLUDE, ActionKind.TRANSFER):
             report.decided(Action(kind, Entry("k", 1, 0), "why"))
         report.moved(5)
         report.warned("mind the clock")
 
-    assert ["run"] == [line["event"] for line in lines_of(path)]
+    assert ["run", "object"] == [line["event"] for line in lines_of(path)]
 
 
 def test_deletes_have_lines_of_their_own(path):
@@ -202,9 +203,10 @@ def test_exactly_the_keys_that_did_not_arrive_are_read_back(tmp_path_factory, fa
             report.ended(ended(key, DENIED))
         for key in arrived:
             report.ended(ended(key))
+        report.finish(report_of())
 
     assert failed == failed_keys(path)
-    assert 1 + len(failed) + len(arrived) == len(path.read_bytes().decode().split("\n")) - 1
+    assert 2 + len(failed) + len(arrived) == len(path.read_bytes().decode().split("\n")) - 1
 
 
 @pytest.mark.parametrize("key", [*AWKWARD, "stray\udcffbyte", "line\u2028separator", "\x00", "\r"])
@@ -364,6 +366,55 @@ def test_an_older_report_is_replaced(path):
         report.finish(report_of())
 
     assert ["run", "summary"] == [line["event"] for line in lines_of(path)]
+
+
+def test_a_run_that_never_begins_leaves_the_older_report(path):
+    """It was refused, by a busy lock or a wrong address: what failed before is still known."""
+    path.write_text("older\n")
+
+    with ReportFile(path, DOWNLOAD, SilentMonitor()) as report:
+        report.warned("not today")
+
+    assert "older\n" == path.read_text()
+
+
+def test_two_runs_never_write_one_file(path):
+    """The later one warns and raises at its end; the file is all of the earlier one."""
+    listening = Listening()
+    with (
+        ReportFile(path, DOWNLOAD, SilentMonitor()) as first,
+        ReportFile(path, DOWNLOAD, listening) as second,
+    ):
+        first.ended(ended("a", DENIED))
+        second.ended(ended("b", DENIED))
+        first.ended(ended("c", DENIED))
+        with pytest.raises(LocalFileError, match="another run is writing it"):
+            second.finish(report_of(ended("b", DENIED)))
+
+    assert {"a", "c"} == failed_keys(path)
+    assert 1 == len([heard for heard in listening.heard if isinstance(heard, str)])
+
+
+def test_a_run_that_waited_for_another_writes_after_it(path):
+    """Opened while the other one runs, as with --lock-wait; the first line comes later."""
+    with ReportFile(path, DOWNLOAD, SilentMonitor()) as second:
+        with ReportFile(path, DOWNLOAD, SilentMonitor()) as first:
+            first.ended(ended("a", DENIED))
+            first.finish(report_of(ended("a", DENIED)))
+
+        second.ended(ended("b", DENIED))
+
+        assert {"b"} == failed_keys(path)
+
+
+def test_a_skipped_run_leaves_the_report_of_the_one_under_way(path):
+    """--lock-busy skip: nothing was found, nothing is written, nothing is an error."""
+    with ReportFile(path, DOWNLOAD, SilentMonitor()) as first:
+        first.ended(ended("a", DENIED))
+        with ReportFile(path, DOWNLOAD, SilentMonitor()) as second:
+            second.finish(report_of())
+
+        assert {"a"} == failed_keys(path)
 
 
 def test_the_summary_has_every_sum():

@@ -401,6 +401,31 @@ def test_no_place_is_held_while_waiting_for_a_repeat(emulator, connection):
     assert 1 == len(others)
 
 
+def test_calls_of_all_threads_share_the_limit(connection):
+    """Cut to 2, eight threads with a call each: never more than two of them are in flight."""
+    for _ in range(2):
+        connection.pace._settled_s = 0.0
+        throttle(connection.pace)
+    counting, running, seen = threading.Lock(), [], []
+
+    def call():
+        with counting:
+            running.append(1)
+            seen.append(len(running))
+        time.sleep(0.01)
+        with counting:
+            running.pop()
+
+    threads = [
+        in_thread(lambda: connection.repeat(connection.retry(0), call)) for _ in range(8)
+    ]  # fmt: skip
+    for thread in threads:
+        thread.join()
+
+    assert 8 == len(seen)
+    assert 2 == max(seen)
+
+
 class NoSteps:
     """Steps that note what was done."""
 
@@ -426,3 +451,23 @@ def test_a_stopped_worker_begins_nothing_but_still_concludes(connection):
 
     assert {"finish", "abort"} == set(steps.done)
     assert all(outcome.failure.error == "InterruptedRunError" for outcome in outcomes)
+
+
+def test_stopping_a_worker_reaches_those_who_wait_for_a_place(connection):
+    """The only place is taken for long: the waiting task comes back at once, not begun."""
+    steps, outcomes = NoSteps(), []
+    worker = Worker(steps, lambda _entry: None, connection, 3)
+    task = Task(1, Step.PART, Entry("k", 1, 0), "k")
+    for _ in range(3):
+        connection.pace._settled_s = 0.0
+        throttle(connection.pace)
+    with connection.pace.slot():
+        thread = in_thread(lambda: outcomes.append(worker.run(task)))
+        until(lambda: connection.pace.waiting == 1)
+
+        worker.stop()
+        thread.join(timeout=20)
+
+        assert not thread.is_alive()
+    assert ["InterruptedRunError"] == [outcome.failure.error for outcome in outcomes]
+    assert [] == steps.done

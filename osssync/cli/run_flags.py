@@ -77,6 +77,8 @@ class RunFlags:
         """
         from osssync.report_file import failed_keys
 
+        if self.retry_from and self.retry_from == self.report:
+            raise UsageError("--report would replace the file of --retry-from: name another one")
         return failed_keys(Path(self.retry_from)) if self.retry_from else None
 
 

@@ -16,7 +16,7 @@ from osssync.cli.run_flags import DeleteFlags, RunFlags
 from osssync.cli.signals import stopping
 from osssync.cli.streams import write_output
 from osssync.config import Compare, Job, LocalAddress, Options, parse_address
-from osssync.errors import UsageError
+from osssync.errors import LocalFileError, UsageError
 from osssync.report import RunReport
 from osssync.units import format_size
 
@@ -121,12 +121,16 @@ def _run_reported(
 ) -> RunReport:
     from osssync.report_file import ReportFile
     from osssync.runner import run
+    from osssync.transfer.worker import failure_of
 
     if not report_path:
         return run(job, printer, stop)
     with ReportFile(Path(report_path), job, printer) as written:
         report = run(job, written, stop)
-        written.finish(report)
+        try:
+            written.finish(report)
+        except LocalFileError as error:  # the run is over all the same, and its summary is due
+            return replace(report, fatal=report.fatal or failure_of(error))
     return report
 
 

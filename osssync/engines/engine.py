@@ -43,5 +43,8 @@ class Engine(Protocol):
             LocalFileError: a disk could not.
         """
 
+    def abandon(self) -> None:
+        """Wait for no running task any more: outcomes that are not there yet are lost."""
+
     def close(self) -> None:
         """End the workers; tasks still queued are dropped."""

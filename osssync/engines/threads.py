@@ -8,6 +8,7 @@ from osssync.model import Outcome, Task
 from osssync.transfer.worker import Worker
 
 LOOK_AROUND_S = 0.5  # how soon the runner sees that it is to stop
+FAREWELL_S = 0.2  # for all threads of an abandoned engine that can end to do so
 
 
 class ThreadEngine:
@@ -26,6 +27,7 @@ class ThreadEngine:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._outstanding = 0
+        self._abandoned = False
 
     @property
     def capacity(self) -> int:
@@ -73,12 +75,22 @@ class ThreadEngine:
         """Make durable what has been done so far."""
         self._worker.flush()
 
+    def abandon(self) -> None:
+        """Let ``close`` leave threads behind that wait for an answer; they end with the process.
+
+        Whatever they still learn goes nowhere, and the closed worker lets them write nothing.
+        """
+        self._abandoned = True
+
     def close(self) -> None:
         """End all threads, wait for them, and close the worker."""
         for _ in self._threads:
             self._tasks.put(None)
+        patience_s = FAREWELL_S if self._abandoned else None
         for thread in self._threads:
-            thread.join()
+            thread.join(patience_s)
+            if thread.is_alive():
+                patience_s = 0.0
         self._worker.close()
 
     def _serve(self) -> None:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from types import TracebackType
 from typing import Self
 
-from osssync.errors import UnsafeKeyError
+from osssync.errors import LocalFileError, UnsafeKeyError
 from osssync.keys import display
 from osssync.local.failures import joined, local_error
 
@@ -61,6 +61,7 @@ class Directories:
         self._kept_open = kept_open
         self._lock = threading.Lock()
         self._recent: OrderedDict[tuple[str, ...], Directory] = OrderedDict()
+        self._closed = False
         try:
             os.makedirs(path, exist_ok=True)  # noqa: PTH103 - paths are plain text here
             self._root = Directory(self, os.open(path, _OPEN_DIRECTORY))
@@ -77,7 +78,7 @@ class Directories:
         Raises:
             FileNotFoundError: it is missing and not to be made, or vanished meanwhile.
             UnsafeKeyError: a file or a symbolic link stands in the way.
-            LocalFileError: the file system refused.
+            LocalFileError: the file system refused, or all is closed.
         """
         try:
             return self._walk(components, create=create)
@@ -102,8 +103,15 @@ class Directories:
             os.close(directory.fd)
 
     def close(self) -> None:
-        """Close what is not in use; what is closes when its users leave."""
+        """Close what is not in use; what is closes when its users leave.
+
+        From then on nothing is opened: a thread that was left behind by its run must not write
+        into what may be another run's by then. Closing again is harmless.
+        """
         with self._lock:
+            if self._closed:
+                return
+            self._closed = True
             directories = [self._root, *self._recent.values()]
             self._recent.clear()
         for directory in directories:
@@ -119,6 +127,8 @@ class Directories:
 
     def _deepest_open(self, components: tuple[str, ...]) -> tuple[Directory, int]:
         with self._lock:
+            if self._closed:
+                raise LocalFileError(f"{display(self._path)}: nothing is written after the run")
             for depth in range(len(components), 0, -1):
                 directory = self._recent.get(components[:depth])
                 if directory is not None:
@@ -150,6 +160,8 @@ class Directories:
             rival = self._recent.pop(components, None)  # of another thread, opened meanwhile
             if rival is not None:
                 dropped.append(rival)
+            if self._closed:
+                return directory
             self._recent[components] = directory
             directory.users += 1
             while len(self._recent) > self._kept_open:

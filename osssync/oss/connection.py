@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -24,6 +25,14 @@ LARGE_SKEW_S = 60.0
 """A clock that is further off than this is worth a word; OSS itself tolerates 15 minutes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a call is repeated, and what waits between; ``wait`` is True when it is to stop."""
+
+    retries: int = 9
+    wait: Callable[[float], bool] = sleep_through
+
+
 class Connection:
     """An identity at an endpoint. Threads may share it; every process opens its own.
 
@@ -32,6 +41,7 @@ class Connection:
         settings: how OSS is reached.
         pool_size: requests in flight at once; fewer while OSS asks to slow down.
         warn: hears what the user should know, such as a wrong clock; in any thread.
+        patience: of calls that bring none of their own, listings among them.
 
     Raises:
         UsageError: endpoint or region cannot be, or are missing.
@@ -44,8 +54,10 @@ class Connection:
         settings: OssSettings,
         pool_size: int,
         warn: Callable[[str], None],
+        patience: Patience | None = None,
     ) -> None:
         self._warn = warn
+        self._patience = patience or Patience()
         self.provider: RefreshingCredentialsProvider = open_provider(credentials)
         self.endpoint: Endpoint = resolve(settings, lambda: _region(credentials))
         self.clock_offset = ClockOffset()
@@ -76,9 +88,13 @@ class Connection:
         """The verbs above buckets. No request is made."""
         return Service(Client(self._route, ""))
 
-    def retry(self, retries: int, wait: Callable[[float], bool] = sleep_through) -> Retry:
-        """A retry loop for one call, to be given to ``repeat``."""
-        return Retry(RetryPolicy(retries=retries), wait=wait)
+    def retry(
+        self, retries: int | None = None, wait: Callable[[float], bool] | None = None
+    ) -> Retry:
+        """A retry loop for one call, to be given to ``repeat``; None: as this connection has it."""
+        patience = self._patience
+        policy = RetryPolicy(retries=patience.retries if retries is None else retries)
+        return Retry(policy, wait=wait or patience.wait)
 
     def repeat(self, retry: Retry, call: Callable[[], T]) -> T:
         """Call until it succeeds, with fresh credentials and a corrected clock where they help.

@@ -153,6 +153,9 @@ def from_reply(reply: ErrorReply, signed_with: Callable[[], str]) -> errors.Osss
     return kind(_message(reply, hint), *facts)
 
 
+_EC_WRONG_REGION = "0002-00000226"  # "Invalid signing region in Authorization header."
+
+
 def _is_refusal(reply: ErrorReply) -> bool:
     return (
         reply.code in _CODES_OF_REFUSED_CREDENTIALS
@@ -171,6 +174,8 @@ def _classify(reply: ErrorReply) -> tuple[type[errors.OssError], str]:
     status, code = reply.status, reply.code
     kind: type[errors.OssError] = errors.OssError
     hint = _hint_of_endpoint(reply)
+    if reply.ec == _EC_WRONG_REGION:
+        hint = "the bucket's region is another one: give --region"
     if code == "InvalidObjectState":
         kind, hint = errors.ArchivedObjectError, "it is archived: restore it before reading it"
     elif status in (304, 412) or code in _EXISTS:
@@ -250,6 +255,11 @@ def _from_transport(error: BaseException, subject: str) -> errors.OsssyncError:
             return errors.OsssyncError(
                 f"{subject}: the TLS certificate is not trusted ({cause.verify_message}); "
                 "check endpoint and clock, or give the CA that signed it (--ca-file)"
+            )
+        if "WRONG_VERSION_NUMBER" in str(cause) and isinstance(cause, ssl.SSLError):
+            return errors.OsssyncError(
+                f"{subject}: the other side does not speak TLS; check --endpoint (http:// or "
+                "https://, and its port)"
             )
         if isinstance(cause, (socket.gaierror, NameResolutionError)):
             return errors.NetworkError(

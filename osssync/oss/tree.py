@@ -10,8 +10,6 @@ from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
 from osssync.oss.listing import SYMLINK, Page
 
-LISTING_RETRIES = 9  # a listing that fails ends the run, so it is as patient as any transfer
-
 
 def list_tree(connection: Connection, bucket: Bucket, prefix: str) -> Iterator[Entry]:
     """Entries below ``prefix`` in key order, keys relative to it; one request per 1,000 keys.
@@ -24,7 +22,7 @@ def list_tree(connection: Connection, bucket: Bucket, prefix: str) -> Iterator[E
     """
 
     def page_after(token: str) -> Page:
-        retry = connection.retry(LISTING_RETRIES)
+        retry = connection.retry()
         return connection.repeat(retry, lambda: bucket.list_page(prefix, token=token))
 
     cut = len(prefix)
@@ -44,7 +42,7 @@ def list_tree(connection: Connection, bucket: Bucket, prefix: str) -> Iterator[E
 
 def _target_of(connection: Connection, bucket: Bucket, link: Entry) -> Entry:
     """A symlink object as reading it would show it: its listing gives the link's own size."""
-    retry = connection.retry(LISTING_RETRIES)
+    retry = connection.retry()
     try:
         meta = connection.repeat(retry, lambda: bucket.head(link.key))
     except NotFoundError:

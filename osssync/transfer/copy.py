@@ -18,7 +18,7 @@ from osssync.model import Entry, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
 from osssync.oss.replies import ObjectMeta
 from osssync.transfer.resume import confirmed_parts, hash_of_headers, is_whole
-from osssync.transfer.steps import pinned_of
+from osssync.transfer.steps import of_complete, pinned_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,8 @@ class Copy:
         parts = [(receipt.number, receipt.etag) for receipt in task.receipts]
         lost: NotFoundError | None = None
         try:
-            self.bucket.complete(key, pinned_of(task).transfer_id, parts)
+            headers = of_complete(self.headers)
+            self.bucket.complete(key, pinned_of(task).transfer_id, parts, headers)
         except NotFoundError as error:
             # OSS finishes a Complete whose answer was lost, and then no longer knows the upload.
             lost = error

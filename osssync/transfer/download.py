@@ -6,11 +6,12 @@ again:  RESUME read the part file, compare CRCs ─▶ PART what is missing … 
 """
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from osssync.errors import (
     IntegrityError,
     LocalFileError,
+    OsssyncError,
     PreconditionFailedError,
     SourceChangedError,
 )
@@ -31,6 +32,8 @@ class Download:
     bucket: Bucket
     prefix: str
     root: DestinationRoot
+    _streaming: set[tuple[tuple[str, ...], str]] = field(default_factory=set)
+    """Part files that no journal knows: components and name."""
 
     def whole(self, task: Task) -> Outcome:
         """One GET, or a directory for a directory marker."""
@@ -111,7 +114,10 @@ class Download:
         self.root.flush()
 
     def close(self) -> None:
-        """Close the destination's directories."""
+        """Close the destination's directories; what still streams arrives no more."""
+        for components, name in tuple(self._streaming):
+            with contextlib.suppress(OsssyncError):  # the next run replaces what is left
+                self.root.discard(components, name)
         self.root.close()
 
     def _proven(self, task: Task, components: tuple[str, ...]) -> tuple[PartReceipt, ...] | None:
@@ -142,6 +148,7 @@ class Download:
     def _streamed(self, task: Task, components: tuple[str, ...]) -> Outcome:
         entry = task.entry
         name = self.root.create_part(components, entry.size)
+        self._streaming.add((components, name))
         try:
             with self.root.open_part(components, name) as part:
                 offset = 0
@@ -156,6 +163,8 @@ class Download:
         except BaseException:
             self.root.discard(components, name)
             raise
+        finally:
+            self._streaming.discard((components, name))
         return Outcome(task, moved_bytes=entry.size, note=note)
 
 

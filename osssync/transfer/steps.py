@@ -1,5 +1,6 @@
 """The steps of an object, as every direction must offer them, and what they share."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from osssync.checksums import combine_parts
@@ -84,6 +85,16 @@ def check_stored(what: str, etag: str) -> None:
         raise IntegrityError(
             f"{what}: the reply holds no ETag, so it is not OSS's; does a proxy answer for it?"
         )
+
+
+def of_complete(headers: Mapping[str, str]) -> dict[str, str]:
+    """Of a new object's headers, those that OSS reads when the upload is completed: its ACL.
+
+    All others it takes from InitiateMultipartUpload, and an ACL given there it ignores.
+    Source: OSS API reference, CompleteMultipartUpload, request headers (read 2026-11).
+    """
+    acl = "x-oss-object-acl"
+    return {name: value for name, value in headers.items() if name.lower() == acl}
 
 
 def pinned_of(task: Task) -> Pinned:

@@ -15,7 +15,7 @@ from osssync.errors import LocalFileError, NotFoundError, OsssyncError
 from osssync.keys import display
 from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
-from osssync.transfer.steps import ABORT_RETRIES, check_stored, compare_crc64
+from osssync.transfer.steps import ABORT_RETRIES, check_stored, compare_crc64, of_complete
 
 T = TypeVar("T")
 
@@ -121,7 +121,8 @@ class _StreamUpload:
 
     def _complete(self, upload_id: str) -> int | None:
         try:
-            return self._bucket.complete(self._key, upload_id, self._parts).crc64
+            headers = of_complete(dict(self._settings.headers))
+            return self._bucket.complete(self._key, upload_id, self._parts, headers).crc64
         except NotFoundError as error:
             # OSS finishes a Complete whose answer was lost, and then no longer knows the upload.
             meta = self._bucket.head(self._key)

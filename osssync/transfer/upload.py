@@ -5,17 +5,24 @@ large:  START initiate ─▶ PART upload part, compare CRC … ─▶ FINISH fs
 again:  RESUME fstat, list parts ─▶ PART what is missing … ─▶ FINISH
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from osssync.checksums import crc64
-from osssync.errors import NotFoundError, SourceChangedError
+from osssync.errors import InterruptedRunError, NotFoundError, SourceChangedError
 from osssync.local.source import SourceFile
 from osssync.model import ByteRange, EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
 from osssync.transfer.resume import confirmed_parts, hash_of_headers
-from osssync.transfer.steps import check_stored, compare_crc64, parts_crc64, pinned_of
+from osssync.transfer.steps import (
+    check_stored,
+    compare_crc64,
+    of_complete,
+    parts_crc64,
+    pinned_of,
+)
 
 
 def dont_wait(_seconds: float) -> None:
@@ -25,15 +32,23 @@ def dont_wait(_seconds: float) -> None:
 class RangeBody:
     """The bytes of a range of an open file as a request body, with their CRC-64 so far."""
 
-    def __init__(self, file: SourceFile, byte_range: ByteRange) -> None:
+    def __init__(self, file: SourceFile, byte_range: ByteRange, closed: threading.Event) -> None:
         self._file = file
+        self._closed = closed
         self._offset = byte_range.start
         self.len = len(byte_range)
         """Bytes in all; what the session sends as Content-Length."""
         self.crc64 = 0
 
     def read(self, amt: int, /) -> bytes:
-        """The next bytes, ``amt`` of them; the file being shorter is a SourceChangedError."""
+        """The next bytes, ``amt`` of them.
+
+        Raises:
+            SourceChangedError: the file is shorter.
+            InterruptedRunError: the run is over, and this request was left behind by it.
+        """
+        if self._closed.is_set():
+            raise InterruptedRunError("not sent to its end, because the run is over")
         chunk = self._file.read_at(amt, self._offset)
         self._offset += len(chunk)
         self.crc64 = crc64(chunk, self.crc64)
@@ -50,6 +65,7 @@ class Upload:
     follow_symlinks: bool = True
     headers: Mapping[str, str] = field(default_factory=dict)
     wait: Callable[[float], object] = dont_wait
+    _closed: threading.Event = field(default_factory=threading.Event)
 
     def whole(self, task: Task) -> Outcome:
         """One PUT."""
@@ -59,7 +75,7 @@ class Upload:
             return Outcome(task)
         with self._open(task) as file:
             self._outlive_second_of(file.mtime_ns)
-            body = RangeBody(file, ByteRange(0, file.size))
+            body = RangeBody(file, ByteRange(0, file.size), self._closed)
             put = self.bucket.put(key, body, headers=dict(self.headers), crc64=None)
             check_stored(f"oss://{self.bucket.name}/{key}", put.etag)
             if not file.unchanged():
@@ -101,7 +117,7 @@ class Upload:
         pinned = pinned_of(task)
         key = self.prefix + task.target
         with self._open_pinned(task) as file:
-            body = RangeBody(file, task.byte_range)
+            body = RangeBody(file, task.byte_range, self._closed)
             put = self.bucket.upload_part(
                 key, pinned.transfer_id, task.part_number, body, crc64=None
             )
@@ -121,7 +137,8 @@ class Upload:
         crc = parts_crc64(task.receipts)
         parts = [(receipt.number, receipt.etag) for receipt in task.receipts]
         try:
-            done = self.bucket.complete(key, pinned_of(task).transfer_id, parts)
+            headers = of_complete(self.headers)
+            done = self.bucket.complete(key, pinned_of(task).transfer_id, parts, headers)
             server_crc64 = done.crc64
         except NotFoundError as error:
             # OSS finishes a Complete whose answer was lost, and then no longer knows the upload.
@@ -138,7 +155,8 @@ class Upload:
         """Nothing: what OSS has confirmed is durable."""
 
     def close(self) -> None:
-        """Nothing stays open between steps."""
+        """Nothing stays open; a request that a run left behind sends nothing more."""
+        self._closed.set()
 
     def _outlive_second_of(self, mtime_ns: int) -> None:
         """Let the second of the file's last edit pass, if it is this one.

@@ -219,3 +219,55 @@ def test_throttling_is_survived_and_shown(emulator, osssync, tmp_path):
     assert (0, 60) == (done.code, summary["transferred"])
     assert summary["throttled"] >= 6
     assert 1 <= summary["fewest_jobs"] < 8
+
+
+def test_retries_hold_for_listings_too(emulator, osssync, tmp_path):
+    """--retries 0 gives a failing listing one attempt."""
+    emulator.faults.add(Rule(Effect.ERROR, operation="ListObjectsV2", status=500))
+
+    done = osssync("sync", "oss://bucket/t", tmp_path / "out", "--retries", "0")
+
+    assert (2, 1) == (done.code, len(emulator.requests))
+
+
+def test_the_wrong_region_is_named(emulator, osssync, tmp_path):
+    """A signature for another region: the message says which flag to give."""
+    done = osssync("ls", "oss://bucket/", "--region", "cn-beijing")
+
+    assert 2 == done.code
+    assert "--region" in done.err
+
+
+def test_https_to_a_port_without_tls_fails_at_once(emulator, osssync):
+    """No patience for what cannot change; the message names --endpoint."""
+    done = osssync("ls", "oss://bucket/", "-e", emulator.endpoint.replace("http", "https"))
+
+    assert 3 == done.code
+    assert "does not speak TLS" in done.err
+    assert "attempts" not in done.err
+
+
+def test_an_acl_holds_for_large_objects_too(emulator, osssync, tmp_path):
+    """OSS takes the ACL of a multipart object from CompleteMultipartUpload."""
+    make_tree(tmp_path / "t", {"small": 10, "large": 300_000})
+
+    osssync("cp", "-r", tmp_path / "t", "oss://bucket/t", "--acl", "public-read",
+            "--part-size", "100K", "--bigfile-threshold", "200K")  # fmt: skip
+
+    acls = {
+        name: emulator.objects.version("bucket", f"t/{name}").acl for name in ("small", "large")
+    }
+    assert {"small": "public-read", "large": "public-read"} == acls
+
+
+def test_the_report_never_replaces_what_it_is_to_repeat(osssync, tmp_path):
+    """--report and --retry-from with one name: refused, the file is as it was."""
+    make_tree(tmp_path / "t", {"a": 1})
+    report = tmp_path / "report"
+    osssync("sync", tmp_path / "t", "oss://bucket/t", "--report", report)
+    before = report.read_bytes()
+
+    done = osssync("sync", tmp_path / "t", "oss://bucket/t", "--report", report,
+                   "--retry-from", report)  # fmt: skip
+
+    assert (1, before) == (done.code, report.read_bytes())

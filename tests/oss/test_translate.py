@@ -71,18 +71,18 @@ def test_status_and_code_decide(server, bucket, status, code, kind):
 
 def test_the_facts_of_a_refusal_are_kept(server, bucket):
     """Status, code, EC and request id, as attributes and for a support ticket in the message."""
-    body = error_xml("InvalidArgument", "Bad value.", EC="0002-00000226")
+    body = error_xml("InvalidArgument", "Bad value.", EC="0002-00000903")
     error = refused_with(server, bucket, Answer(400, {"x-oss-request-id": "5C3D9175B6"}, body))
 
     assert (error.status, error.code, error.ec, error.request_id) == (
         400,
         "InvalidArgument",
-        "0002-00000226",
+        "0002-00000903",
         "5C3D9175B6",
     )
     assert str(error) == (
         "delete oss://bucket/dir/key: 400 InvalidArgument: Bad value. "
-        "(request id 5C3D9175B6, EC 0002-00000226)"
+        "(request id 5C3D9175B6, EC 0002-00000903)"
     )
 
 
