@@ -1,5 +1,6 @@
 """The report of a run as a file: true while the run goes on, readable after anything."""
 
+import contextlib
 import json
 import os
 import resource
@@ -317,20 +318,25 @@ def test_a_killed_run_leaves_every_line_it_wrote(path, pytestconfig):
     assert {str(number) for number in range(100)} == failed_keys(path)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files():
-    """No file may grow beyond 1,000 bytes, as on a disk that is full."""
+    """No file may grow beyond 1,000 bytes, as on a disk that is full.
+
+    Not for longer than needed: what the test runner writes may be such a file, too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_neither_ends_the_run_nor_spoils_the_lines_so_far(path, small_files):
+def test_a_full_disk_neither_ends_the_run_nor_spoils_the_lines_so_far(path):
     """One warning, whole lines only, everything still passed on, and an error at the end."""
     listening = Listening()
 
-    with ReportFile(path, DOWNLOAD, listening) as report:
+    with small_files(), ReportFile(path, DOWNLOAD, listening) as report:
         for number in range(50):
             report.ended(ended(str(number), DENIED))
         with pytest.raises(LocalFileError, match="--report"):
