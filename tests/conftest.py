@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -143,6 +144,11 @@ def run_osssync(emulator, *arguments, stdin=b"", env=None, timeout_s=60):
 
 
 def pytest_configure(config):
+    # A suite started in the background ignores Ctrl-C, and its programs would too.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            usual = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
     config.addinivalue_line("markers", "needs(what): skips, with its reason, where that is missing")
 
 
