@@ -124,8 +124,10 @@ class _Demo:
 
         up = sync(self._source, f"oss://{BUCKET}/tree", options, self._rotating(total))
         say(f"2. uploaded       {_sum(up)}")
+        self._tell_failures(up)
         down = sync(f"oss://{BUCKET}/tree", self._restored, options, self._rotating(total))
         say(f"3. synced down    {_sum(down)}")
+        self._tell_failures(down)
         sample = self._restored.with_name("image.png")
         one = copy(f"oss://{BUCKET}/tree/large.bin", sample, options)
         say(f"4. the documented sample's download, in one line of Python: {_sum(one)}")
@@ -136,6 +138,10 @@ class _Demo:
         same = same and _digest(sample) == _digest(self._source / "large.bin")
         reports = (up, down, one, again)
         return self._conclude(reports, same=same and all(one.succeeded for one in reports))
+
+    def _tell_failures(self, report: RunReport) -> None:
+        for failed in report.failures[:5]:
+            self._say(f"   failed: {failed.key}: {failed.failure.message}")
 
     def _rotating(self, byte_count: int) -> RotatingMonitor:
         return RotatingMonitor(self._emulator, byte_count)

@@ -26,6 +26,10 @@ from osssync.errors import (
 )
 
 T = TypeVar("T")
+EXPIRED = "SecurityTokenExpired"
+MOST_OVERTAKEN = 5
+"""Different sets that may expire under one request; more is a clock or a service gone wrong."""
+
 _MAX_DOUBLINGS = 32  # far above every cap; 2.0**1024 would overflow
 
 
@@ -34,8 +38,9 @@ class RetryPolicy:
     """How often and how patiently.
 
     ``retries`` are repeats after the first attempt. Not counted are the one repeat with a
-    corrected clock, and those with fresh credentials, of which no two follow each other. Waits
-    are drawn evenly from 0 to ``base_s`` doubled with each failure, at most ``cap_s``.
+    corrected clock, and those with fresh credentials, of which two follow each other only where
+    the fresh ones had expired, too. Waits are drawn evenly from 0 to ``base_s`` doubled with each
+    failure, at most ``cap_s``.
     A pause that the service asks for is kept in full and comes before the drawn one, so that
     those who were told the same do not come back together; ``asked_cap_s`` is the longest that is
     believed. ``give_up_s``: no wait may end later than this after the first attempt.
@@ -70,6 +75,18 @@ def sleep_through(delay_s: float) -> bool:
 
 def _keep_pace(_error: ThrottledError) -> None:
     """For those who set no pace."""
+
+
+def _is_hopeless(refused: list[CredentialsRefusedError]) -> bool:
+    """Whether refusals in a row show that fresh credentials do not help.
+
+    The second one does, unless it says that this token, another one, has expired as well: sets
+    may be ended faster than a request travels.
+    """
+    last = refused[-1]
+    known = {error.access_key_id for error in refused[:-1]}
+    overtaken = last.code == EXPIRED and last.access_key_id not in known
+    return len(refused) > (MOST_OVERTAKEN if overtaken else 1)
 
 
 class Retry:
@@ -123,26 +140,28 @@ class Retry:
         """
         self.attempts, self.slept_s, self._started_s = 0, 0.0, self._clock()
         failures = 0
-        just_refused = skewed = False
+        skewed = False
+        refused: list[CredentialsRefusedError] = []  # in a row
         while True:
             self.attempts += 1
             try:
                 return call(self.attempts)
             except CredentialsRefusedError as error:
-                if just_refused or not on_refused(error):
+                refused.append(error)
+                if _is_hopeless(refused) or not on_refused(error):
                     self._give_up(error)
-                just_refused = True
             except ClockSkewedError as error:
                 if skewed:
                     self._give_up(error)
                 on_skew(error)
-                skewed, just_refused = True, False
+                skewed = True
+                refused.clear()
             except OsssyncError as error:
                 if isinstance(error, ThrottledError):
                     on_throttle(error)
                 failures += 1
                 self._pause(error, failures)
-                just_refused = False
+                refused.clear()
 
     def _pause(self, error: OsssyncError, failures: int) -> None:
         if not error.retryable or failures > self._policy.retries:

@@ -163,6 +163,38 @@ def test_a_second_refusal_in_a_row_is_final():
     assert len(seen) == 1
 
 
+def expired(key_id):
+    """OSS says that the token of a set has expired."""
+    return CredentialsRefusedError("no", 403, "SecurityTokenExpired", "", "", key_id)
+
+
+def test_sets_that_expire_faster_than_a_request_travels_are_followed():
+    """Each refusal names another set whose token has expired: rotation, not a lost identity."""
+    script = Script(expired("STS.1"), expired("STS.2"), expired("STS.3"))
+    _, go = run(script)
+
+    assert go() == "done"
+    assert script.attempts == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [expired("STS.1"), expired("STS.1")],
+        [expired(f"STS.{number}") for number in range(6)],
+        [expired("STS.1"), CredentialsRefusedError("no", 403, "InvalidAccessKeyId", "", "", "S")],
+    ],
+)
+def test_expired_sets_are_not_followed_for_ever(errors):
+    """The same set again, too many, or another reason: final."""
+    script = Script(*errors)
+    _, go = run(script)
+
+    with pytest.raises(CredentialsRefusedError):
+        go()
+    assert len(script.attempts) == len(errors)
+
+
 def test_a_refusal_without_fresh_credentials_is_final():
     """on_refused says False: raised as it is."""
     refused = CredentialsRefusedError("no", 403)
