@@ -79,6 +79,13 @@ class UnsafeKeyError(OsssyncError):
     """The key cannot be a file below the destination directory (``..``, absolute, NUL, clash)."""
 
 
+class UnsupportedFileError(OsssyncError):
+    """Nothing that can be an object and a file: too large, a name that is not UTF-8, a dead link.
+
+    Rename, replace or exclude it; no permission and no retry helps.
+    """
+
+
 class BeginAgainError(OsssyncError):
     """The parts do not make a whole: this object has to be transferred anew."""
 

@@ -1,9 +1,10 @@
 """The one retry loop: what is repeated, when, and how often. It knows no SDK and no thread.
 
     call ── refused credentials → on_refused ── fresh ones → repeat at once
-         ├─ clocks apart        → on_skew    ──────────────→ repeat at once
+         ├─ clocks apart        → on_skew    ──────────────→ repeat at once, the first time
          ├─ retryable           → wait, full jitter ───────→ repeat, ``retries`` times
-         │    (throttled: on_throttle first, and no shorter than OSS asks)
+         │    (throttled: on_throttle first, and no shorter than OSS asks;
+         │     clocks apart once more: on_skew first)
          └─ anything else, or stopped, or too late ────────→ raise, with attempts and seconds
 
 Requests are rebuilt and signed anew by ``call``; nothing here repeats bytes.
@@ -24,6 +25,7 @@ from osssync.errors import (
     OsssyncError,
     ThrottledError,
 )
+from osssync.fibers import pause
 
 T = TypeVar("T")
 EXPIRED = "SecurityTokenExpired"
@@ -37,10 +39,11 @@ _MAX_DOUBLINGS = 32  # far above every cap; 2.0**1024 would overflow
 class RetryPolicy:
     """How often and how patiently.
 
-    ``retries`` are repeats after the first attempt. Not counted are the one repeat with a
+    ``retries`` are repeats after the first attempt. Not counted are the first repeat with a
     corrected clock, and those with fresh credentials, of which two follow each other only where
-    the fresh ones had expired, too. Waits are drawn evenly from 0 to ``base_s`` doubled with each
-    failure, at most ``cap_s``.
+    the fresh ones had expired, too. A further skew counts: machines of a service that disagree on
+    the time each refuse what another one would take.
+    Waits are drawn evenly from 0 to ``base_s`` doubled with each failure, at most ``cap_s``.
     A pause that the service asks for is kept in full and comes before the drawn one, so that
     those who were told the same do not come back together; ``asked_cap_s`` is the longest that is
     believed. ``give_up_s``: no wait may end later than this after the first attempt.
@@ -69,7 +72,7 @@ class RetryPolicy:
 
 def sleep_through(delay_s: float) -> bool:
     """A ``wait`` that nothing interrupts."""
-    time.sleep(delay_s)
+    pause(delay_s)
     return False
 
 
@@ -130,7 +133,7 @@ class Retry:
             call: takes the number of the attempt, from 1, and builds its request anew.
             on_refused: drops the refused credentials; whether fresh ones can be had. May block
                 for a refresh, and may raise CredentialsError.
-            on_skew: learns the clock offset.
+            on_skew: learns the clock offset, or raises where there is nothing to learn.
             on_throttle: tells whoever sets the pace, before the wait.
 
         Raises:
@@ -151,9 +154,10 @@ class Retry:
                 if _is_hopeless(refused) or not on_refused(error):
                     self._give_up(error)
             except ClockSkewedError as error:
+                on_skew(error)  # before any wait: the service's word ages
                 if skewed:
-                    self._give_up(error)
-                on_skew(error)
+                    failures += 1
+                    self._pause(error, failures)
                 skewed = True
                 refused.clear()
             except OsssyncError as error:

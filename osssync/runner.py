@@ -24,7 +24,7 @@ from pathlib import Path
 
 from osssync.config import Job, WhenBusy
 from osssync.decisions import decide_all
-from osssync.engines.threads import ThreadEngine
+from osssync.engines.local import LocalEngine
 from osssync.errors import (
     GuardRefusedError,
     InterruptedRunError,
@@ -34,8 +34,9 @@ from osssync.errors import (
 from osssync.extras import Extras
 from osssync.journal import Journal, RunRecord, default_state_dir, job_key
 from osssync.locks import Lock, acquire
-from osssync.model import Action, ActionKind, Failure, Outcome, Step, Task
+from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task
 from osssync.oss.connection import Connection, Patience
+from osssync.oss.errand import Errand
 from osssync.progress import Monitor, ShieldedMonitor, SilentMonitor
 from osssync.report import RunReport, Tally
 from osssync.traffic import Traffic, Watch
@@ -56,21 +57,18 @@ def run(job: Job, monitor: Monitor | None = None, stop: threading.Event | None =
         OsssyncError: a single source could not be found.
         Exception: what the monitor raised.
     """
-    shielded, stop = ShieldedMonitor(monitor or SilentMonitor()), stop or threading.Event()
     _ = job.direction  # refuses what cannot be a job before anything is opened
+    shielded = ShieldedMonitor(monitor or SilentMonitor())
+    watch = Watch(shielded, Tally(), stop or threading.Event())
     started_s = time.monotonic()
-    if job.options.dry_run:
-        report = _rehearse(job, Watch(shielded, Tally(), stop), started_s)
-    else:
-        try:
-            with _lock(job, shielded, stop) as lock:
-                salt = _salt(job, is_alone=lock.held)
-                report = _run_locked(job, salt, Watch(shielded, Tally(), stop), started_s)
-        except LockBusyError as error:
-            if job.options.state.when_busy is not WhenBusy.SKIP:
-                raise
-            shielded.warned(f"{error}; skipped, as --lock-busy skip asks")
-            report = Tally().report(elapsed_s=time.monotonic() - started_s)
+    try:
+        go = _rehearse if job.options.dry_run else _carry_out
+        report = go(job, watch, started_s)
+    except InterruptedRunError:  # while it waited for the lock, or for an answer
+        report = watch.tally.report(elapsed_s=time.monotonic() - started_s, fatal=_interrupted())
+        report = replace(report, is_dry_run=job.options.dry_run)
+    finally:
+        shielded.deliver()
     if shielded.broken is not None:
         raise shielded.broken
     return report
@@ -83,7 +81,18 @@ def plan(job: Job) -> Iterator[Action]:
         OsssyncError: a listing could not be read, or the job cannot be.
     """
     with _connect(job, SilentMonitor(), threading.Event()) as connection, _extras(job) as extras:
-        yield from decide_all(job, open_trees(job, connection), extras)
+        yield from decide_all(job, _open_trees(job, connection), extras)
+
+
+def _carry_out(job: Job, watch: Watch, started_s: float) -> RunReport:
+    try:
+        with _lock(job, watch) as lock:
+            return _run_locked(job, _salt(job, is_alone=lock.held), watch, started_s)
+    except LockBusyError as error:
+        if job.options.state.when_busy is not WhenBusy.SKIP:
+            raise
+        watch.monitor.warned(f"{error}; skipped, as --lock-busy skip asks")
+        return watch.tally.report(elapsed_s=time.monotonic() - started_s)
 
 
 def _run_locked(job: Job, salt: str, watch: Watch, started_s: float) -> RunReport:
@@ -92,10 +101,10 @@ def _run_locked(job: Job, salt: str, watch: Watch, started_s: float) -> RunRepor
         _extras(job) as extras,
         Journal.open(_state_dir(job), watch.monitor.warned) as journal,
     ):
-        trees = open_trees(job, connection, salt)
+        trees = _open_trees(job, connection, salt)
         run_id = journal.begin_run(_record(job))
         worker = Worker(trees.open_steps(), trees.look, connection, job.options.transfer.retries)
-        with closing(ThreadEngine(worker, job.options.transfer.jobs)) as engine:
+        with closing(LocalEngine(worker, job.options.transfer.jobs)) as engine:
             traffic = Traffic(job, trees, engine, journal, watch)
             traffic.go(decide_all(job, trees, extras), started_s)
             fatal = traffic.fatal
@@ -140,7 +149,7 @@ def _interrupted() -> Failure:
 
 def _rehearse(job: Job, watch: Watch, started_s: float) -> RunReport:
     with _connect(job, watch.monitor, watch.stop) as connection, _extras(job) as extras:
-        for action in decide_all(job, open_trees(job, connection), extras):
+        for action in decide_all(job, _open_trees(job, connection), extras):
             _count(action, watch)
             if watch.stop.is_set() or watch.monitor.broken is not None:
                 fatal: Failure | None = _interrupted()
@@ -179,6 +188,18 @@ def _connect(job: Job, monitor: Monitor, stop: threading.Event) -> Connection:
     return Connection(options.credentials, options.oss, pool_size, monitor.warned, patience)
 
 
+def _open_trees(job: Job, connection: Connection, salt: str = "") -> Trees:
+    """The trees of a job, whose single objects are looked up so that a stop is heard meanwhile."""
+    trees = Errand(lambda: open_trees(job, connection, salt), connection.stopped).result()
+    if job.recursive:
+        return trees  # listings hear it on their own
+
+    def destination() -> Iterator[Entry]:
+        return iter(Errand(lambda: list(trees.destination()), connection.stopped).result())
+
+    return replace(trees, destination=destination)
+
+
 def _extras(job: Job) -> Extras:
     return Extras(job.options.deletes, job.options.filters)
 
@@ -188,13 +209,13 @@ def _state_dir(job: Job) -> Path:
     return Path(given) if given else default_state_dir(os.environ)
 
 
-def _lock(job: Job, monitor: Monitor, stop: threading.Event) -> Lock:
+def _lock(job: Job, watch: Watch) -> Lock:
     directory = _state_dir(job)
     with contextlib.suppress(OSError):  # whoever needs it next says what is wrong
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / "locks" / f"{job_key(job)}.lock"
     wait_s = job.options.state.lock_wait_s
-    return acquire(path, wait_s, wait=stop.wait, warn=monitor.warned)
+    return acquire(path, wait_s, wait=watch.stop.wait, warn=watch.monitor.warned)
 
 
 def _salt(job: Job, *, is_alone: bool) -> str:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from osssync.errors import ThrottledError
+from osssync.fibers import acquire
 
 SETTLE_S = 0.5
 """How long a cut takes to show: requests begun before its end say nothing about the new limit.
@@ -89,7 +90,7 @@ class Pace:
             turn.acquire()
             self._line.append(turn)
         try:
-            turn.acquire()  # released by whoever makes room, who has counted us in by then
+            acquire(turn)  # released by whoever makes room, who has counted us in by then
         except BaseException:  # Ctrl-C in the main thread: the place must not be lost with us
             self._step_out(turn)
             raise

@@ -1,53 +1,34 @@
-"""Threads of this process: one queue in, one queue out."""
+"""Threads: for tasks that keep one busy, such as the parts of large objects."""
 
 import threading
+import time
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from osssync.model import Outcome, Task
 from osssync.transfer.worker import Worker
 
-LOOK_AROUND_S = 0.5  # how soon the runner sees that it is to stop
-FAREWELL_S = 0.2  # for all threads of an abandoned engine that can end to do so
 
-
-class ThreadEngine:
-    """An engine of ``threads`` threads over one shared worker.
+class Threads:
+    """Up to ``wanted`` threads over one shared worker; started as they are needed.
 
     Args:
         worker: does the tasks; safe to use from many threads.
-        threads: how many tasks run at once.
+        wanted: how many tasks run at once.
+        outcomes: where they end, in lists.
     """
 
-    def __init__(self, worker: Worker, threads: int) -> None:
+    def __init__(
+        self, worker: Worker, wanted: int, outcomes: SimpleQueue[Sequence[Outcome]]
+    ) -> None:
         self._worker = worker
+        self._wanted = wanted
+        self._outcomes = outcomes
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
-        self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
-        self._wanted = threads
         self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
-        self._outstanding = 0
-        self._abandoned = False
-
-    @property
-    def capacity(self) -> int:
-        """Running tasks and as many queued ones, so that no thread waits for the runner."""
-        return 2 * self._wanted
-
-    @property
-    def outstanding(self) -> int:
-        """Tasks queued or running."""
-        return self._outstanding
-
-    @property
-    def rotations(self) -> int:
-        """Credential sets replaced so far."""
-        return self._worker.rotations
 
     def submit(self, batch: Sequence[Task]) -> None:
-        """Queue tasks; threads start as they are needed, so a small job starts few."""
-        with self._lock:
-            self._outstanding += len(batch)
+        """Queue tasks; never blocks."""
         for task in batch:
             self._tasks.put(task)
         missing = min(self._wanted, len(self._threads) + len(batch)) - len(self._threads)
@@ -57,45 +38,15 @@ class ThreadEngine:
             thread.start()
             self._threads.append(thread)
 
-    def wait(self) -> Sequence[Outcome]:
-        """Block for one outcome, then take what else is there."""
-        outcomes: list[Outcome] = []
-        try:
-            outcomes.append(self._outcomes.get(timeout=LOOK_AROUND_S))
-            while True:
-                outcomes.append(self._outcomes.get_nowait())
-        except Empty:
-            return outcomes
-
-    def stop(self) -> None:
-        """Let workers give up waiting between retries."""
-        self._worker.stop()
-
-    def flush(self) -> None:
-        """Make durable what has been done so far."""
-        self._worker.flush()
-
-    def abandon(self) -> None:
-        """Let ``close`` leave threads behind that wait for an answer; they end with the process.
-
-        Whatever they still learn goes nowhere, and the closed worker lets them write nothing.
-        """
-        self._abandoned = True
-
-    def close(self) -> None:
-        """End all threads, wait for them, and close the worker."""
+    def close(self, patience_s: float | None) -> None:
+        """End all threads; wait for them, together no longer than ``patience_s`` seconds."""
         for _ in self._threads:
             self._tasks.put(None)
-        patience_s = FAREWELL_S if self._abandoned else None
+        until_s = float("inf") if patience_s is None else time.monotonic() + patience_s
         for thread in self._threads:
-            thread.join(patience_s)
-            if thread.is_alive():
-                patience_s = 0.0
-        self._worker.close()
+            left_s = until_s - time.monotonic()
+            thread.join(None if patience_s is None else max(left_s, 0.0))
 
     def _serve(self) -> None:
         while (task := self._tasks.get()) is not None:
-            outcome = self._worker.run(task)
-            self._outcomes.put(outcome)
-            with self._lock:
-                self._outstanding -= 1
+            self._outcomes.put((self._worker.run(task),))

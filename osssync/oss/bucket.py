@@ -14,15 +14,18 @@ from osssync.errors import OssError, OsssyncError
 from osssync.keys import display
 from osssync.model import ByteRange
 from osssync.oss import documents, integrity, replies
-from osssync.oss.client import Client, Request, Route
+from osssync.oss.channel import Body
+from osssync.oss.client import Client
 from osssync.oss.documents import BucketInfo, BucketsPage, Part, PartsPage, Upload, UploadsPage
 from osssync.oss.endpoint import Endpoint
 from osssync.oss.headers import checked, of_copy, of_new_object, of_read
 from osssync.oss.listing import Page, parse_page
 from osssync.oss.multipart import MultipartVerbs
 from osssync.oss.replies import Got, ObjectMeta, PutResult
-from osssync.oss.session import READ_BYTES, Body, PooledResponse, PooledSession
-from osssync.oss.signing import ClockOffset, CredentialsProvider
+from osssync.oss.request import Request, Route
+from osssync.oss.session import PooledResponse, PooledSession
+from osssync.oss.signature import ClockOffset, CredentialsProvider
+from osssync.oss.translate import from_transport
 
 __all__ = [
     "Bucket",
@@ -86,13 +89,13 @@ class Bucket(MultipartVerbs):
             "start-after": start_after,
         }
         params |= {name: value for name, value in optional.items() if value}
-        reply = self._client.send("list", Request("GET", params=params))
+        reply = self._client.exchange("list", Request("GET", params=params))
         with self._client.translated("list", prefix):
             return parse_page(reply.body)
 
     def head(self, key: str) -> ObjectMeta:
         """Describe an object."""
-        return replies.object_meta(self._client.send("head", Request("HEAD", key)).headers)
+        return replies.object_meta(self._client.exchange("head", Request("HEAD", key)).headers)
 
     def get(
         self,
@@ -166,7 +169,7 @@ class Bucket(MultipartVerbs):
         """
         expected = integrity.crc64_of_body(body) if crc64 is None else crc64
         request = Request("PUT", key, headers=of_new_object(headers), body=body)
-        result = replies.put_result(self._client.send("put", request).headers)
+        result = replies.put_result(self._client.exchange("put", request).headers)
         integrity.compare_crc64(self._address(key), expected, result.crc64)
         return result
 
@@ -202,7 +205,7 @@ class Bucket(MultipartVerbs):
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is not there is fine."""
-        self._client.send("delete", Request("DELETE", key))
+        self._client.exchange("delete", Request("DELETE", key))
 
     def delete_many(self, keys: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
         """Delete at most 1,000 objects; returns key, code and message of each that was not.
@@ -243,14 +246,16 @@ class Bucket(MultipartVerbs):
     def _receive(self, key: str, response: PooledResponse, sink: Sink) -> tuple[int, int]:
         received = crc64 = 0
         while True:
-            with self._client.translated("get", key):
-                chunk = response.read(READ_BYTES)
+            try:
+                chunk = response.take()
+            except OSError as error:
+                raise from_transport(error, self._client.subject("get", key)) from error
             if not chunk:
                 return received, crc64
             received += len(chunk)
             crc64 = checksums.crc64(chunk, crc64)
-            # Outside "translated": a full disk is not the network's fault.
-            sink(memoryview(chunk))
+            # Outside the "try": a full disk is not the network's fault.
+            sink(chunk)
 
     def _delete_batch(self, keys: Sequence[str]) -> list[tuple[str, str, str]]:
         body = documents.delete_request(keys)

@@ -1,75 +1,60 @@
 """One bucket, or the service above buckets, at one endpoint: a request goes in, a reply comes out.
 
-oss2 makes the address and has the request signed and sent; this is the only place that calls it.
-Its verbs are left out: they guess a Content-Type from the host's mime.types, take the quotes off
-ETags, leave bodies unread and format every header for a debug log.
+    open, exchange   signed and sent from here: the verbs that are called once an object
+    send             through oss2, which has the request signed by the same signer and sent by the
+                     same session: all others
+
+Only oss2's plumbing is used. Its verbs guess a Content-Type from the host's mime.types, take the
+quotes off ETags, leave bodies unread and format every header for a debug log; and its plumbing
+costs more than a small object's whole way to the disk, hence the shorter one.
 """
 
-from collections.abc import Mapping
+import base64
+import re
+import socket
+from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import cast
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-import oss2
-
-from osssync.config import OssSettings
-from osssync.errors import UnsafeKeyError, UsageError
+from osssync.config import SignatureVersion
+from osssync.errors import IntegrityError, OsssyncError, UnsafeKeyError, UsageError
 from osssync.keys import display
+from osssync.oss import documents
 from osssync.oss.endpoint import Endpoint
-from osssync.oss.session import Body, PooledResponse, PooledSession
-from osssync.oss.signing import ClockOffset, CredentialsProvider, SignerV1, SignerV4, make_auth
-from osssync.oss.translate import translated
+from osssync.oss.request import Reply, Request, Route
+from osssync.oss.session import PooledResponse
+from osssync.oss.signature import (
+    SignerV1,
+    SignerV4,
+    query_string,
+)
+from osssync.oss.translate import ErrorReply, from_reply, from_transport, translated
+
+if TYPE_CHECKING:
+    from osssync.oss.sdk import SdkBucket, SdkService
+
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_NETLOC = re.compile(r"[\w.-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 
-class _SdkBucket(oss2.Bucket):  # type: ignore[misc] # oss2 has no types
-    def send(self, request: "Request") -> PooledResponse:
-        reply = self._do(
-            request.method,
-            self.bucket_name,
-            request.key,
-            params=dict(request.params),
-            headers=dict(request.headers),
-            data=request.body,
-        )
-        return cast("PooledResponse", reply)
+class _Signable:
+    """What a signer wants to see of a request, as oss2's own has it."""
 
+    __slots__ = ("cloudbox_id", "data", "headers", "method", "params", "product", "region", "url")
 
-class _SdkService(oss2.Service):  # type: ignore[misc] # oss2 has no types
-    def send(self, request: "Request") -> PooledResponse:
-        params, headers = dict(request.params), dict(request.headers)
-        reply = self._do(request.method, "", "", params=params, headers=headers)
-        return cast("PooledResponse", reply)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request before it is signed. A parameter with the value "" goes out as a bare name."""
-
-    method: str
-    key: str = ""
-    params: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Body | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A successful reply, its body read to the end."""
-
-    status: int
-    headers: Mapping[str, str]  # finds names in any case
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How requests of one process reach OSS; buckets share it."""
-
-    settings: OssSettings
-    endpoint: Endpoint
-    provider: CredentialsProvider
-    session: PooledSession
-    clock_offset: ClockOffset
+    def __init__(self, request: Request, region: str) -> None:
+        self.method = request.method
+        self.url = ""
+        self.data = request.body
+        self.params = dict(request.params)
+        self.headers: MutableMapping[str, str] = {
+            name.lower(): value for name, value in request.headers.items()
+        }
+        self.region: str | None = region
+        self.product = "oss"
+        self.cloudbox_id: str | None = None
 
 
 class Client:
@@ -80,27 +65,17 @@ class Client:
         bucket: the bucket's name, or "" for the service.
 
     Raises:
-        UsageError: the name or the endpoint is not one that oss2 takes.
+        UsageError: the name or the endpoint cannot be.
     """
 
     def __init__(self, route: Route, bucket: str) -> None:
+        if bucket and not _BUCKET_NAME.fullmatch(bucket):
+            raise UsageError(f"bucket {bucket!r}: give 3 to 63 characters of a-z, 0-9 and '-'")
         self.bucket = bucket
-        self._signer: SignerV4 | SignerV1 = make_auth(
-            route.provider, route.settings, route.clock_offset
-        )
-        settings, endpoint = route.settings, route.endpoint
-        options = {
-            "session": route.session,
-            "connect_timeout": (settings.connect_timeout_s, settings.read_timeout_s),
-            "region": endpoint.region or None,
-            "is_path_style": endpoint.path_style,
-        }
-        with self.translated("open"):
-            self._sdk: _SdkBucket | _SdkService = (
-                _SdkBucket(self._signer, endpoint.url, bucket, enable_crc=False, **options)
-                if bucket
-                else _SdkService(self._signer, endpoint.url, **options)
-            )
+        self._route = route
+        kind = SignerV1 if route.settings.signature is SignatureVersion.V1 else SignerV4
+        self._signer: SignerV4 | SignerV1 = kind(route.provider, route.clock_offset)
+        self._where, self._path = _address(route.endpoint, bucket)
 
     def translated(self, operation: str, key: str = "") -> AbstractContextManager[None]:
         """Around a read of a body: its errors become ours, naming this bucket and the key."""
@@ -113,18 +88,45 @@ class Client:
             UnsafeKeyError: no server would get this key as it is.
             OsssyncError: see ``translated``.
         """
-        _refuse_unsendable(request.key)
-        with self.translated(operation, request.key):
-            return self._sdk.send(request)
+        key = _sendable(request.key)
+        signable = _Signable(request, self._route.endpoint.region)
+        self._signer._sign_request(signable, self.bucket, request.key)  # noqa: SLF001 - oss2's name for it
+        target = self._path + key
+        if request.params:
+            target = f"{target}?{query_string(request.params)}"
+        try:
+            response = self._route.session.request(
+                request.method, self._where, target, signable.headers, request.body
+            )
+        except OsssyncError:
+            raise
+        except OSError as error:
+            raise from_transport(error, self.subject(operation, request.key)) from error
+        if response.status // 100 != 2:
+            raise self._refused(operation, request.key, response)
+        return response
 
-    def send(self, operation: str, request: Request) -> Reply:
+    def exchange(self, operation: str, request: Request) -> Reply:
         """Send, and read the whole reply.
 
         Raises:
-            UnsafeKeyError: no server would get this key as it is.
-            OsssyncError: see ``translated``.
+            as ``open``.
         """
-        _refuse_unsendable(request.key)
+        response = self.open(operation, request)
+        try:
+            return Reply(response.status, response.headers, response.read())
+        except OSError as error:
+            raise from_transport(error, self.subject(operation, request.key)) from error
+        finally:
+            response.close()
+
+    def send(self, operation: str, request: Request) -> Reply:
+        """Send through oss2, and read the whole reply.
+
+        Raises:
+            as ``open``.
+        """
+        _sendable(request.key)
         with self.translated(operation, request.key):
             response = self._sdk.send(request)
             try:
@@ -134,18 +136,76 @@ class Client:
 
     def presign(self, method: str, key: str, expires_s: int) -> str:
         """A signed address; a bearer token for what it allows, as long as the credentials live."""
-        _refuse_unsendable(key)
-        if not isinstance(self._sdk, _SdkBucket):
+        _sendable(key)
+        if not self.bucket:
             raise UsageError("only objects of a bucket can be presigned")
         with self.translated("presign", key):
             return str(self._sdk.sign_url(method, key, expires_s, slash_safe=True))
 
+    def subject(self, operation: str, key: str) -> str:
+        """What failed, for a message."""
+        address = f"oss://{self.bucket}/{display(key)}" if self.bucket else "OSS"
+        return f"{operation} {address}"
 
-def _refuse_unsendable(key: str) -> None:
+    @cached_property
+    def _sdk(self) -> "SdkBucket | SdkService":
+        from osssync.oss.sdk import open_sdk  # 0.2 s of CPU, for what few runs do often
+
+        return open_sdk(self._route, self.bucket)
+
+    def _refused(self, operation: str, key: str, response: PooledResponse) -> OsssyncError:
+        body = response.read()
+        packed = "" if body else response.headers.get("x-oss-err")  # how a HEAD is told
+        if packed:
+            body = base64.b64decode(packed)
+        details = documents.parse_error(body)
+        if packed and not details:
+            return IntegrityError(f"{self.subject(operation, key)}: the error cannot be read")
+        reply = ErrorReply(
+            subject=self.subject(operation, key),
+            status=response.status,
+            code=details.get("Code") or "",
+            ec=details.get("EC") or response.headers.get("x-oss-ec") or "",
+            request_id=response.request_id,
+            headers=response.headers,
+            details=details,
+        )
+        return from_reply(reply, lambda: self._signer.signed_with)
+
+
+def _address(endpoint: Endpoint, bucket: str) -> tuple[tuple[str, str], str]:
+    """Scheme and host with its port, and the path before the key."""
+    scheme, _, netloc = endpoint.url.partition("://")
+    if scheme not in ("http", "https") or not _NETLOC.fullmatch(netloc):
+        raise UsageError(f"endpoint {endpoint.url!r}: give http(s)://HOST[:PORT]")
+    if not bucket:
+        return (scheme, netloc), "/"
+    if endpoint.path_style or _is_address(endpoint.host):
+        return (scheme, netloc), f"/{bucket}/"
+    return (scheme, f"{bucket}.{netloc}"), "/"
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is no name that a bucket could be put before."""
+    if host == "localhost" or ":" in host:
+        return True
+    try:
+        socket.inet_aton(host)
+    except OSError:
+        return False
+    return True
+
+
+def _sendable(key: str) -> str:
+    """The key percent-encoded, slashes too: no proxy may take "a/../b" for a path.
+
+    Raises:
+        UnsafeKeyError: no server would get this key as it is.
+    """
     # As a path segment each means another resource to URL libraries and proxies (RFC 3986 5.2.4).
     if key in (".", ".."):
         raise UnsafeKeyError(f"key {key!r} cannot be addressed: it would name the bucket itself")
     try:
-        key.encode()
+        return quote(key).replace("/", "%2F")
     except UnicodeEncodeError:
         raise UnsafeKeyError(f"key {display(key)!r} is not UTF-8, which OSS requires") from None

@@ -12,10 +12,12 @@ from osssync.credentials.provider import RefreshingCredentialsProvider
 from osssync.credentials.sources import open_provider
 from osssync.errors import ClockSkewedError, CredentialsError, CredentialsRefusedError
 from osssync.oss.bucket import Bucket, Service
-from osssync.oss.client import Client, Route
+from osssync.oss.client import Client
 from osssync.oss.endpoint import Endpoint, resolve
+from osssync.oss.errand import Errand
+from osssync.oss.request import Route
 from osssync.oss.session import PooledSession
-from osssync.oss.signing import ClockOffset
+from osssync.oss.signature import ClockOffset
 from osssync.retry import Retry, RetryPolicy, sleep_through
 from osssync.throttle import Pace
 
@@ -63,7 +65,8 @@ class Connection:
         self.clock_offset = ClockOffset()
         self.pace = Pace(pool_size)
         self._warning = threading.Lock()
-        self._warned_offset_s = 0.0
+        self._told_offsets_s: list[float] = []  # each is told of once, however often it comes back
+        self._closed = False
         self._session = PooledSession(settings, pool_size)
         self._route = Route(
             settings, self.endpoint, self.provider, self._session, self.clock_offset
@@ -78,6 +81,7 @@ class Connection:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._closed = True
         self._session.close()
 
     def bucket(self, name: str) -> Bucket:
@@ -94,7 +98,19 @@ class Connection:
         """A retry loop for one call, to be given to ``repeat``; None: as this connection has it."""
         patience = self._patience
         policy = RetryPolicy(retries=patience.retries if retries is None else retries)
-        return Retry(policy, wait=wait or patience.wait)
+        return Retry(policy, wait=wait or self._wait)
+
+    def stopped(self) -> bool:
+        """Whether the patience of this connection has been told to stop."""
+        return self._patience.wait(0.0)
+
+    def send(self, call: Callable[[], T], retries: int | None = None) -> Errand[T]:
+        """``repeat`` a call in a thread of its own, for those who must hear a stop meanwhile.
+
+        Raises:
+            InterruptedRunError: it is too late to begin.
+        """
+        return Errand(lambda: self.repeat(self.retry(retries), call), self.stopped)
 
     def repeat(self, retry: Retry, call: Callable[[], T]) -> T:
         """Call until it succeeds, with fresh credentials and a corrected clock where they help.
@@ -115,6 +131,9 @@ class Connection:
             attempt, on_refused=self._refresh, on_skew=self._adjust, on_throttle=slot.throttled
         )
 
+    def _wait(self, delay_s: float) -> bool:
+        return self._patience.wait(delay_s) or self._closed  # then nobody waits for the answer
+
     def _refresh(self, error: CredentialsRefusedError) -> bool:
         """Drop the refused set; another thread having dropped it already is as good."""
         self.provider.invalidate(error.access_key_id)
@@ -125,15 +144,18 @@ class Connection:
             raise error
         offset_s = self.clock_offset.learn(error.server_time_s)
         with self._warning:  # of all threads that learn of the same change, one says so
-            if abs(offset_s - self._warned_offset_s) < LARGE_SKEW_S:
+            known_s = self._told_offsets_s or [0.0]
+            if any(abs(offset_s - one_s) < LARGE_SKEW_S for one_s in known_s):
                 return
-            self._warned_offset_s = offset_s
+            self._told_offsets_s.append(offset_s)
         self._warn(_about_clock(offset_s))
 
 
 def _about_clock(offset_s: float) -> str:
     if abs(offset_s) < LARGE_SKEW_S:
-        return "this machine's clock has been set while the run went on, and agrees with OSS's now"
+        return (
+            "this machine's clock agrees with OSS's now: one of them was set while the run went on"
+        )
     side = "behind" if offset_s > 0 else "ahead of"
     return (
         f"this machine's clock is {abs(offset_s):.0f} s {side} OSS's; signing with the "

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
+_ERROR_ELEMENT = re.compile(rb"<(Code|Message|EC|Endpoint|ServerTime)>([^<]*)</")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # "\r" too: see below
@@ -274,3 +275,14 @@ def _bucket(element: ET.Element, owner_id: str) -> BucketInfo:
         created_ns=time_ns(text(element, "CreationDate")),
         versioning=text(element, "Versioning"),
     )
+
+
+def parse_error(body: bytes) -> dict[str, str | None]:
+    """The elements of an error document by name; none if it is something else."""
+    try:
+        root = parse(body, "Error")
+    except ET.ParseError:
+        # A key that XML cannot carry is repeated in it; what matters stands beside it.
+        found = _ERROR_ELEMENT.findall(body) if b"<Error>" in body else []
+        return {name.decode(): unescape(text.decode("utf-8", "replace")) for name, text in found}
+    return {child.tag.rpartition("}")[2]: child.text for child in root}

@@ -7,7 +7,7 @@ from osssync.checksums import crc64
 from osssync.errors import IntegrityError, SourceChangedError
 from osssync.model import ByteRange
 from osssync.oss import replies
-from osssync.oss.session import BUFFERS, Body
+from osssync.oss.channel import BUFFERS, Body
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
 

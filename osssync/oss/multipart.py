@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from osssync.errors import NotFoundError
 from osssync.model import ByteRange
 from osssync.oss import documents, headers, replies
-from osssync.oss.client import Client, Request
+from osssync.oss.channel import Body
+from osssync.oss.client import Client
 from osssync.oss.integrity import compare_crc64, crc64_of_body
-from osssync.oss.session import Body
+from osssync.oss.request import Request
 
 _URL_ENCODED = {"encoding-type": "url"}
 _PAGE = "1000"  # the most OSS gives
@@ -52,7 +53,7 @@ class MultipartVerbs:
         """
         expected = crc64_of_body(body) if crc64 is None else crc64
         params = {"uploadId": upload_id, "partNumber": str(number)}
-        reply = self._client.send("upload part", Request("PUT", key, params, body=body))
+        reply = self._client.exchange("upload part", Request("PUT", key, params, body=body))
         result = replies.put_result(reply.headers)
         what = f"part {number} of oss://{self._client.bucket}/{key}"
         compare_crc64(what, expected, result.crc64)

@@ -1,38 +1,31 @@
-"""The HTTP session handed to oss2 through its ``session=`` seam: urllib3 and nothing between.
+"""The HTTP session under oss2's ``session=`` seam, and under the verbs that go without oss2.
 
 oss2's stock session follows redirects (and forwards the security token to the new host), lets
 ``~/.netrc`` replace the signature, takes proxies from the environment, unpacks gzip under the
-checksum, and has one timeout for connecting and for reading. This one does none of that, reuses
-connections, and costs a third of the CPU. It signs nothing, repeats nothing and translates no
-errors; those are urllib3's until ``translate`` sees them.
+checksum, and has one timeout for connecting and for reading. This one does none of that, keeps
+connections open, and costs a tenth of the CPU. It signs nothing and translates no errors; those
+are OSError's until ``translate`` sees them. It repeats one thing: a request that met a connection
+which the other side had closed while it was idle.
 """
 
+import contextlib
 import logging
-import mmap
 import platform
-import re
-import socket
-import ssl
 import threading
-import urllib.request
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from functools import partial
-from typing import Any, Protocol, cast, runtime_checkable
-
-import certifi
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 from osssync.config import OssSettings
-from osssync.errors import SourceChangedError, UsageError
-from osssync.oss.signing import SdkRequest, query_string
+from osssync.errors import UsageError
+from osssync.fibers import Loop, running
+from osssync.oss.channel import BUFFER_BYTES, BUFFERS, Body, Channel, RangeSource
+from osssync.oss.dialing import Origin, dial, origin_of
+from osssync.oss.signature import query_string
+from osssync.oss.wire import Head, Headers, IllegalHeaderError, request_head
 from osssync.version import __version__
 
-READ_BYTES = 1 << 20  # 3.2 GB per CPU second; 0.4 with oss2's 16 KiB
-_SEND_BYTES = 1 << 18  # a socket's timeout is for one sendall: small enough for 10 KB/s in 30 s
 _ERROR_BODY_BYTES = 1 << 16  # OSS error documents are about 1 KiB
-_ILLEGAL_IN_HEADER = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})  # RFC 9110 9.2.2: idempotent
 
 USER_AGENT = (
     f"osssync/{__version__} ({platform.system()}; {platform.machine()}; "
@@ -40,68 +33,49 @@ USER_AGENT = (
 )
 
 
-BUFFERS = (bytes, bytearray, memoryview, mmap.mmap)
+class SdkRequest(Protocol):
+    """The part of ``oss2.http.Request`` that is sent."""
 
-
-@runtime_checkable
-class SizedFile(Protocol):
-    """A file and how many bytes of it are the body: what oss2 makes of an open file."""
-
-    @property
-    def len(self) -> int:
-        """Bytes from here to the end."""
-
-    def read(self, amt: int, /) -> bytes:
-        """Up to ``amt`` bytes; nothing only at the end."""
-
-
-Body = bytes | bytearray | memoryview | mmap.mmap | SizedFile | Iterable[bytes]
-
-
-class _Stall:
-    """Gives the socket the read timeout while the body is still being sent.
-
-    urllib3 leaves the connect timeout on a new socket until the whole request is out.
-    """
-
-    sock: Any
-
-    def __init__(
-        self, host: str, port: int | None = None, *, stall_timeout_s: float, **options: Any  # noqa: ANN401 - urllib3's own
-    ) -> None:  # fmt: skip
-        super().__init__(host, port, **options)  # type: ignore[call-arg] # the next class is a connection
-        self._stall_timeout_s = stall_timeout_s
-
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc] # the next class is a connection
-        self.sock.settimeout(self._stall_timeout_s)
-
-
-class _Connection(_Stall, HTTPConnection):
-    pass
-
-
-class _SecureConnection(_Stall, HTTPSConnection):
-    pass
+    method: str
+    url: str
+    data: Any  # the body, or None
+    params: dict[str, str]
+    headers: Any  # a mapping; a value None is not sent
 
 
 class PooledResponse:
-    """What oss2 expects of a reply. Read it to its end or close it, or its connection is lost.
+    """A reply. Read it to its end or close it, or its connection is lost.
 
-    ``headers`` find names in any case. Bodies come as they are stored: no content decoding.
+    It is also what oss2 expects. Bodies come as they are stored: no content decoding.
     """
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, *, is_head: bool) -> None:
+    __slots__ = ("_ahead", "_channel", "_session", "headers", "request_id", "response", "status")
+
+    def __init__(self, session: "PooledSession", channel: Channel, head: Head) -> None:
         self.response = self  # oss2 closes ``.response``
-        self.status = response.status
-        self.headers = response.headers
-        self.request_id: str = response.headers.get("x-oss-request-id", "")
-        self._raw = response
-        self._body: bytes | None = None  # read ahead; None while it is on the wire
-        if is_head or response.status in (204, 304):
-            self._release()
-        elif response.status // 100 != 2:
-            self._body = self._error_body()
+        self.status = head.status
+        self.headers: Headers = head.headers
+        self.request_id: str = head.headers.get("x-oss-request-id") or ""
+        self._session = session
+        self._channel: Channel | None = channel
+        self._ahead: bytes | None = None  # read ahead; None while it is on the wire
+        if channel.is_clean():
+            self._ahead = b""
+            self.close()
+        elif head.status // 100 != 2:
+            self._ahead = self._error_body(channel)
+            self.close()
+
+    def take(self) -> memoryview:
+        """The next bytes, up to 1 MiB, valid until the next call; nothing at the end.
+
+        Raises:
+            OSError: the connection broke, timed out, or ended early.
+        """
+        if self._ahead is not None:
+            taken, self._ahead = self._ahead, b""
+            return memoryview(taken)
+        return memoryview(b"") if self._channel is None else self._channel.take()
 
     def read(self, amt: int | None = None) -> bytes:
         """Up to ``amt`` bytes, fewer only at the end; everything without it; b"" at the end.
@@ -109,206 +83,227 @@ class PooledResponse:
         The body of an error is one piece.
 
         Raises:
-            urllib3.exceptions.HTTPError: the connection broke, timed out, or ended early.
+            OSError: the connection broke, timed out, or ended early.
         """
-        if self._body is None:
-            return self._raw.read(amt, decode_content=False)
-        # Whole, whatever ``amt`` says: oss2 would read 4096 bytes of an error, and lose the code
-        # of a document that is longer (a refused signature repeats all that was signed).
-        taken, self._body = self._body, b""
-        return taken
+        if self._ahead is not None:
+            # Whole, whatever ``amt`` says: oss2 would read 4096 bytes of an error, and lose the
+            # code of a longer document (a refused signature repeats all that was signed).
+            return bytes(self.take())
+        if self._channel is None:
+            return b""
+        pieces = []
+        left = amt
+        while left is None or left > 0:
+            piece = bytes(self._channel.take(BUFFER_BYTES if left is None else left))
+            if not piece:
+                break
+            pieces.append(piece)
+            left = None if left is None else left - len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def __iter__(self) -> Iterator[bytes]:
-        while chunk := self.read(READ_BYTES):
+        while chunk := self.read(BUFFER_BYTES):
             yield chunk
 
     def close(self) -> None:
         """Give the connection back: for reuse if the body is read, else closed. Idempotent."""
-        if self._body is None and not self._raw.closed:
-            self._raw.close()
-        self._raw.release_conn()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            self._session.put_back(channel)
 
-    def _release(self) -> None:
-        self._body = b""
-        self._raw.drain_conn()
-        self._raw.release_conn()
-
-    def _error_body(self) -> bytes:
+    def _error_body(self, channel: Channel) -> bytes:
         # The status alone says enough: a connection that breaks here must not hide it.
-        try:
-            body = self._raw.read(_ERROR_BODY_BYTES, decode_content=False)
-            if len(body) == _ERROR_BODY_BYTES:
-                self._raw.close()
-        except (HTTPError, OSError):
-            body = b""
-            self._raw.close()
-        self._raw.release_conn()
+        body = b""
+        with contextlib.suppress(OSError):
+            while len(body) < _ERROR_BODY_BYTES and (piece := channel.take(_ERROR_BODY_BYTES)):
+                body += piece
         return body.decode("utf-8", "ignore").encode()  # oss2 raises on what is not UTF-8
 
 
 class PooledSession:
     """Keep-alive connections to one or a few hosts; threads may share it, processes may not.
 
-    ``pool_size`` is the number of requests in flight to one host; one more waits for its turn.
+    Connections that fibers use stay with their loop.
+
+    Args:
+        settings: timeouts, trust and proxies.
+        pool_size: connections kept open to one host while idle.
     """
 
     def __init__(self, settings: OssSettings, pool_size: int) -> None:
         self._settings = settings
         self._pool_size = pool_size
-        self._pools: dict[str, urllib3.HTTPConnectionPool] = {}
+        self._origins: dict[str, Origin] = {}
+        self._idle: dict[tuple[str, Loop | None], list[Channel]] = {}
+        self._busy: dict[Channel, str] = {}  # the origin of each
+        self._tls_sessions: dict[str, Any] = {}
         self._lock = threading.Lock()
+        self._is_closed = False
         # oss2 formats whole requests, security token included, at DEBUG and whole error bodies,
         # in which OSS repeats the token, at INFO. There is no level at which that may be seen.
         logging.getLogger("oss2").setLevel(logging.CRITICAL)
 
-    def do_request(self, req: SdkRequest, timeout: tuple[float, float]) -> PooledResponse:
-        """Send one signed ``oss2.http.Request``.
-
-        Args:
-            req: the request; its body is bytes-like, has ``read`` and a length, or yields bytes
-                (sent chunked).
-            timeout: seconds to connect, and seconds without a single byte either way.
+    def do_request(self, req: SdkRequest, timeout: object) -> PooledResponse:  # noqa: ARG002 - oss2's signature
+        """Send one signed ``oss2.http.Request``; timeouts are those of the settings.
 
         Raises:
             UsageError: a header, a proxy or a CA file that cannot be used.
             SourceChangedError: the body ended before its length.
-            urllib3.exceptions.HTTPError: no reply, for whatever reason.
+            OSError: no reply, for whatever reason.
         """
-        connect_s, read_s = timeout
-        origin, target = _split_url(req.url)
+        scheme, _, rest = req.url.partition("://")
+        # Not urllib.parse: the path goes out as it was signed, never normalised.
+        netloc, _, path = rest.partition("/")
+        target = f"/{path}"
         if req.params:
             target = f"{target}?{query_string(req.params)}"
-        pool = self._pools.get(origin) or self._open_pool(origin, read_s)
-        if pool.proxy is not None and origin.startswith("http:"):
-            target = origin + target  # a forwarding proxy is told the whole address
-        headers = _wire_headers(req.headers)
-        size = None if req.data is None else _size(req.data)
-        if size is not None:
-            headers["Content-Length"] = str(size)
-        body = None if req.data is None else _chunks(req.data)
-        try:
-            response = pool.urlopen(
-                req.method,
-                target,
-                body=cast("Any", body),
-                headers=headers,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                timeout=urllib3.Timeout(connect=connect_s, read=read_s),
-                chunked=body is not None and size is None,
-                preload_content=False,
-                decode_content=False,
-            )
-        finally:
-            if body is not None:
-                body.close()  # releases its view, so that a mapped file can be closed
-        return PooledResponse(response, is_head=req.method == "HEAD")
+        headers = {name: value for name, value in req.headers.items() if value is not None}
+        headers.pop("User-Agent", None)
+        return self.request(req.method, (scheme, netloc), target, headers, req.data)
+
+    def request(
+        self,
+        method: str,
+        where: tuple[str, str],
+        target: str,
+        headers: Mapping[str, str | bytes],
+        body: Body | None,
+    ) -> PooledResponse:
+        """Send a request as it is; the reply's head is read, its body is not.
+
+        Args:
+            method: of the request.
+            where: scheme, and host with its port if that is not the scheme's own.
+            target: path and query, percent-encoded.
+            headers: all but Host, User-Agent and the framing.
+            body: bytes, something with ``len`` that is read, or chunks of unknown length.
+
+        Raises:
+            as ``do_request``.
+        """
+        scheme, netloc = where
+        name = f"{scheme}://{netloc}"
+        origin = self._origins.get(name) or self._open_origin(scheme, netloc)
+        head = _head(method, origin, target, headers, body)
+        while True:
+            channel, is_fresh = self._acquire(name, origin)
+            try:
+                return self._exchange(channel, head, body, is_head=method == "HEAD")
+            except ConnectionError:
+                may_repeat = not is_fresh and not channel.heard and method in _REPEATABLE
+                if not may_repeat or not _can_be_sent_again(body):
+                    raise
+
+    def put_back(self, channel: Channel) -> None:
+        """Take back a connection that was lent; one that cannot be used again is closed."""
+        name = self._busy.pop(channel, "")
+        if self._is_closed or not channel.is_clean():
+            channel.close()
+            return
+        idle = self._idle.setdefault((name, channel.loop), [])
+        if len(idle) < self._pool_size or channel.loop is not None:
+            idle.append(channel)
+        else:
+            channel.close()
 
     def close(self) -> None:
-        """Close the idle connections. Idempotent; a later request opens new ones."""
-        with self._lock:
-            pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            pool.close()
+        """Close all connections; a request that is still under way sees its own break. Idempotent.
 
-    def _open_pool(self, origin: str, read_s: float) -> urllib3.HTTPConnectionPool:
-        with self._lock:
-            pool = self._pools.get(origin)
-            if pool is None:
-                pool = self._new_pool(origin)
-                secure = pool.scheme == "https"
-                connection = _SecureConnection if secure else _Connection
-                pool.ConnectionCls = partial(connection, stall_timeout_s=read_s)  # type: ignore[assignment]
-                self._pools[origin] = pool
-            return pool
+        From then on none is kept.
+        """
+        self._is_closed = True
+        for channel in list(self._busy):
+            channel.break_off()
+        idle, self._idle = self._idle, {}
+        for channels in idle.values():
+            for channel in channels:
+                channel.close()
 
-    def _new_pool(self, origin: str) -> urllib3.HTTPConnectionPool:
-        options: dict[str, Any] = {
-            "maxsize": self._pool_size,
-            "block": True,
-            "blocksize": READ_BYTES,
-            "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-        }
-        if origin.startswith("https:"):
-            options["ssl_context"] = _trust(self._settings.ca_file)
-        proxy = _env_proxy(origin) if self._settings.use_env_proxies else ""
-        if not proxy:
-            return urllib3.PoolManager(**options).connection_from_url(origin)
+    def _exchange(
+        self, channel: Channel, head: bytes, body: Body | None, *, is_head: bool
+    ) -> PooledResponse:
         try:
-            address = urllib3.util.parse_url(proxy)
-            login = urllib3.make_headers(proxy_basic_auth=address.auth) if address.auth else None
-            plain = address._replace(auth=None).url
-            manager = urllib3.ProxyManager(plain, proxy_headers=login, **options)
-        except HTTPError:
-            raise UsageError(
-                "the proxy of the environment cannot be used: give http://HOST:PORT"
-            ) from None  # the address may hold a password
-        return manager.connection_from_url(origin)
+            try:
+                channel.send(head, body)
+            except ConnectionError as error:
+                # A refusal may have come before all was sent; it counts more than the broken pipe.
+                try:
+                    return self._refusal(channel, is_head=is_head)
+                except OSError:
+                    raise error from None
+            return PooledResponse(self, channel, channel.read_head(is_head_request=is_head))
+        except BaseException:
+            self._busy.pop(channel, None)
+            channel.close()
+            raise
+
+    def _refusal(self, channel: Channel, *, is_head: bool) -> PooledResponse:
+        return PooledResponse(self, channel, channel.read_head(is_head_request=is_head))
+
+    def _acquire(self, name: str, origin: Origin) -> tuple[Channel, bool]:
+        """A connection, and whether it is new."""
+        loop = running()
+        idle = self._idle.get((name, loop))
+        while idle:
+            try:
+                channel = idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if not channel.is_stale():
+                self._busy[channel] = name
+                return channel, False
+            channel.close()
+        settings = self._settings
+        channel = dial(origin, settings.connect_timeout_s, settings.read_timeout_s)
+        self._busy[channel] = name
+        return channel, True
+
+    def _open_origin(self, scheme: str, netloc: str) -> Origin:
+        with self._lock:
+            name = f"{scheme}://{netloc}"
+            if name not in self._origins:
+                settings = self._settings
+                self._origins[name] = origin_of(
+                    scheme, netloc, settings.ca_file, use_env_proxies=settings.use_env_proxies
+                )
+            return self._origins[name]
 
 
-def _split_url(url: str) -> tuple[str, str]:
-    # Not urllib.parse: the path goes out as it was signed, never normalised.
-    scheme, _, rest = url.partition("://")
-    netloc, _, path = rest.partition("/")
-    return f"{scheme}://{netloc}", f"/{path}"
-
-
-def _env_proxy(origin: str) -> str:
-    scheme, _, netloc = origin.partition("://")
-    if urllib.request.proxy_bypass(netloc):
-        return ""
-    proxy = urllib.request.getproxies().get(scheme, "")
-    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
-
-
-def _trust(ca_file: str) -> ssl.SSLContext:
-    paths = ssl.get_default_verify_paths()
-    if not (ca_file or paths.cafile or paths.capath):
-        ca_file = certifi.where()  # a container without the system's store
+def _head(
+    method: str,
+    origin: Origin,
+    target: str,
+    headers: Mapping[str, str | bytes],
+    body: Body | None,
+) -> bytes:
+    fresh = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+    size = None if body is None else _size(body)
+    if size is not None:
+        fresh["Content-Length"] = str(size)
+    elif body is not None:
+        fresh["Transfer-Encoding"] = "chunked"
+    elif method in ("PUT", "POST"):
+        fresh["Content-Length"] = "0"
+    if origin.is_forwarded:
+        target = f"{origin.scheme}://{origin.netloc}{target}"
+        if origin.proxy is not None and origin.proxy.login:
+            fresh["Proxy-Authorization"] = origin.proxy.login
     try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    except OSError as error:
-        raise UsageError(f"CA file {ca_file}: cannot be read as PEM certificates") from error
-
-
-def _wire_headers(headers: Mapping[str, str | bytes | None]) -> dict[str, Any]:
-    wire: dict[str, Any] = {}
-    for name, value in headers.items():
-        if value is None:  # oss2's way to say: do not send it
-            continue
-        octets = value.encode() if isinstance(value, str) else value
-        if _ILLEGAL_IN_HEADER.search(octets):
-            raise UsageError(f"header {name}: its value holds a control character")
-        wire[name] = octets  # UTF-8: http.client would refuse what is not Latin-1
-    wire["User-Agent"] = USER_AGENT
-    return wire
+        return request_head(method, target, origin.netloc, fresh)
+    except IllegalHeaderError as error:
+        raise UsageError(f"header {error}: its value holds a control character") from None
 
 
 def _size(body: Body) -> int | None:
     if isinstance(body, BUFFERS):
         with memoryview(body) as view:
             return view.nbytes
-    return body.len if isinstance(body, SizedFile) else None
+    size: int | None = getattr(body, "len", None)
+    return size
 
 
-def _chunks(body: Body) -> Generator[bytes | memoryview, None, None]:
-    if isinstance(body, BUFFERS):
-        with memoryview(body) as whole, whole.cast("B") as view:
-            for start in range(0, len(view), _SEND_BYTES):
-                with view[start : start + _SEND_BYTES] as chunk:
-                    yield chunk
-    elif isinstance(body, SizedFile):
-        yield from _file_chunks(body)
-    else:
-        yield from body
-
-
-def _file_chunks(file: SizedFile) -> Iterator[bytes]:
-    left = file.len
-    while left:
-        chunk = file.read(min(left, _SEND_BYTES))
-        if not chunk:  # going on would leave the server waiting for bytes until it times out
-            raise SourceChangedError(f"the file ended {left} of {file.len} bytes early")
-        left -= len(chunk)
-        yield chunk
+def _can_be_sent_again(body: Body | None) -> bool:
+    if isinstance(body, RangeSource):
+        body.rewind()
+        return True
+    return body is None or isinstance(body, BUFFERS)

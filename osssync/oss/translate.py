@@ -1,9 +1,9 @@
 """Every failure of a call to OSS, told as one of ``osssync.errors``.
 
 oss2 chooses exception classes by (status, code), has none for the codes that matter most here, and
-lets urllib3's and the XML parser's errors out; its texts repeat what OSS sends, which for an
-expired token is the token itself. So: decided by status, code and EC, never by class; worded from
-the code and OSS's own one-line message only.
+lets the XML parser's errors out; its texts repeat what OSS sends, which for an expired token is the
+token itself. So: decided by status, code and EC, never by class; worded from the code and OSS's own
+one-line message only. oss2 is not loaded for it: who never called it gets none of its errors.
 
 Source: https://www.alibabacloud.com/help/en/oss/support/how-to-troubleshoot-403-status-code-when-you-access-oss
 and https://www.alibabacloud.com/help/en/oss/developer-reference/error-responses, read 2026-09.
@@ -12,27 +12,17 @@ and https://www.alibabacloud.com/help/en/oss/developer-reference/error-responses
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.client import HTTPException
+from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 from xml.parsers.expat import ExpatError
-
-import oss2
-import requests
-from urllib3.exceptions import (
-    HTTPError,
-    LocationParseError,
-    NameResolutionError,
-)
-from urllib3.exceptions import (
-    TimeoutError as HTTPTimeoutError,
-)
 
 from osssync import errors
 from osssync.keys import display
@@ -60,7 +50,6 @@ _DENIED = frozenset(("AccessDenied", "AccessForbidden", "Forbidden", "UserDisabl
 _MESSAGE_CHARACTERS = 300
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9+/=_%-]{50,}")  # tokens are long; request ids, hosts are not
 
-_TRANSPORT = (HTTPError, HTTPException, OSError, requests.RequestException)
 _UNREADABLE = (ET.ParseError, ExpatError, UnicodeDecodeError)
 
 
@@ -103,23 +92,31 @@ def translated(
     subject = f"{operation} {address}"
     try:
         yield
-    except oss2.exceptions.OssError as error:
-        # "from None": the text of oss2's error holds the reply's body, secrets included.
-        raise _from_sdk(error, subject, signed_with) from None
+    except errors.OsssyncError:
+        raise
     except _UNREADABLE as error:
         raise errors.IntegrityError(
             f"{subject}: the reply is not the XML it should be: {_redacted(error)}"
         ) from error
-    except _TRANSPORT as error:
-        raise _from_transport(error, subject) from error
+    except OSError as error:
+        raise from_transport(error, subject) from error
+    except Exception as error:
+        sdk = sys.modules.get("oss2")
+        if sdk is None or not isinstance(error, sdk.exceptions.OssError):
+            raise
+        # "from None": the text of oss2's error holds the reply's body, secrets included.
+        raise _from_sdk(error, sdk.exceptions, subject, signed_with) from None
 
 
 def _from_sdk(
-    error: oss2.exceptions.OssError, subject: str, signed_with: Callable[[], str]
+    error: Any,  # noqa: ANN401 - oss2 has no types
+    kinds: Any,  # noqa: ANN401 - its module of exceptions
+    subject: str,
+    signed_with: Callable[[], str],
 ) -> errors.OsssyncError:
-    if isinstance(error, oss2.exceptions.RequestError):
-        return _from_transport(error.exception, subject)
-    if isinstance(error, oss2.exceptions.InconsistentError):
+    if isinstance(error, kinds.RequestError):
+        return from_transport(error.exception, subject)
+    if isinstance(error, kinds.InconsistentError):
         return errors.IntegrityError(f"{subject}: the checksums of both sides differ")
     if error.status < 0:
         return errors.UsageError(f"{subject}: refused before sending: {_redacted(error.body)}")
@@ -248,7 +245,10 @@ def _server_time_s(reply: ErrorReply) -> float:
         return 0.0
 
 
-def _from_transport(error: BaseException, subject: str) -> errors.OsssyncError:
+def from_transport(error: BaseException, subject: str) -> errors.OsssyncError:
+    """The error for a request that got no reply, or half a one."""
+    if isinstance(error, TimeoutError) and not error.strerror:
+        return errors.NetworkError(f"{subject}: timed out")
     causes = tuple(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -261,23 +261,21 @@ def _from_transport(error: BaseException, subject: str) -> errors.OsssyncError:
                 f"{subject}: the other side does not speak TLS; check --endpoint (http:// or "
                 "https://, and its port)"
             )
-        if isinstance(cause, (socket.gaierror, NameResolutionError)):
+        if isinstance(cause, socket.gaierror):
             return errors.NetworkError(
                 f"{subject}: the host name cannot be resolved; check --endpoint, --region "
                 "and DNS (internal endpoints are for instances of the same region)"
             )
-        if isinstance(cause, LocationParseError):
-            return errors.UsageError(f"{subject}: the host name is not valid; check --endpoint")
     said = (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror)
     why = next(said, "")
-    if not why and any(isinstance(cause, (TimeoutError, HTTPTimeoutError)) for cause in causes):
-        return errors.NetworkError(f"{subject}: timed out ({type(error).__name__})")
+    if not why and any(isinstance(cause, TimeoutError) for cause in causes):
+        return errors.NetworkError(f"{subject}: timed out")
     why = why or f"{type(error).__name__}: {_redacted(error)}"
     return errors.NetworkError(f"{subject}: the connection failed: {why}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it wraps, outermost first; each way urllib3 and requests wrap."""
+    """The error and what it wraps, outermost first; each way libraries wrap."""
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:

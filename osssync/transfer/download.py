@@ -17,9 +17,9 @@ from osssync.errors import (
 )
 from osssync.keys import is_part_file, relative_directory, relative_path
 from osssync.local.files import DestinationRoot
-from osssync.model import EntryKind, Outcome, PartReceipt, Pinned, Task
+from osssync.model import Entry, EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
-from osssync.transfer.steps import NO_CRC_NOTE, compare_crc64, parts_crc64, pinned_of
+from osssync.transfer.steps import BRIEF_BYTES, NO_CRC_NOTE, compare_crc64, parts_crc64, pinned_of
 
 IN_MEMORY_BYTES = 1 << 20
 """Up to here an object is held in memory and written in one go; above, it streams to its file."""
@@ -34,6 +34,10 @@ class Download:
     root: DestinationRoot
     _streaming: set[tuple[tuple[str, ...], str]] = field(default_factory=set)
     """Part files that no journal knows: components and name."""
+
+    def is_brief(self, entry: Entry) -> bool:
+        """Small ones: their bytes take no time."""
+        return entry.size <= BRIEF_BYTES
 
     def whole(self, task: Task) -> Outcome:
         """One GET, or a directory for a directory marker."""

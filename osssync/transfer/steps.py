@@ -5,7 +5,7 @@ from typing import Protocol
 
 from osssync.checksums import combine_parts
 from osssync.errors import IntegrityError
-from osssync.model import Outcome, PartReceipt, Pinned, Task
+from osssync.model import Entry, Outcome, PartReceipt, Pinned, Task
 
 
 class Steps(Protocol):
@@ -16,6 +16,9 @@ class Steps(Protocol):
     Raises:
         OsssyncError: why the step could not be done; ``retryable`` says if repeating may help.
     """
+
+    def is_brief(self, entry: Entry) -> bool:
+        """Whether ``whole`` keeps no thread busy with this one."""
 
     def whole(self, task: Task) -> Outcome:
         """Transfer a small object in one request."""
@@ -45,6 +48,9 @@ class Steps(Protocol):
     def close(self) -> None:
         """Give back what is held open."""
 
+
+BRIEF_BYTES = 1 << 18
+"""Up to here an object's bytes come and are written while a thread would be woken."""
 
 ABORT_RETRIES = 3
 """Putting away is worth a few seconds even to those in a hurry: what stays behind is billed."""

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from osssync.checksums import crc64
 from osssync.errors import InterruptedRunError, NotFoundError, SourceChangedError
 from osssync.local.source import SourceFile
-from osssync.model import ByteRange, EntryKind, Outcome, PartReceipt, Pinned, Task
+from osssync.model import ByteRange, Entry, EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket
 from osssync.transfer.resume import confirmed_parts, hash_of_headers
 from osssync.transfer.steps import (
+    BRIEF_BYTES,
     check_stored,
     compare_crc64,
     of_complete,
@@ -66,6 +67,10 @@ class Upload:
     headers: Mapping[str, str] = field(default_factory=dict)
     wait: Callable[[float], object] = dont_wait
     _closed: threading.Event = field(default_factory=threading.Event)
+
+    def is_brief(self, entry: Entry) -> bool:
+        """Small ones: their bytes take no time."""
+        return entry.size <= BRIEF_BYTES
 
     def whole(self, task: Task) -> Outcome:
         """One PUT."""

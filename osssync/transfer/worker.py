@@ -17,6 +17,7 @@ from osssync.errors import (
     OsssyncError,
     SourceChangedError,
 )
+from osssync.fibers import wait_for
 from osssync.model import Entry, Failure, Outcome, Step, Task
 from osssync.oss.connection import Connection
 from osssync.transfer.steps import ABORT_RETRIES, Steps
@@ -52,6 +53,10 @@ class Worker:
         """Credential sets replaced so far."""
         return self._connection.provider.rotations
 
+    def is_brief(self, task: Task) -> bool:
+        """Whether the task keeps no thread busy: it mostly waits for an answer."""
+        return task.step is Step.WHOLE and self._steps.is_brief(task.entry)
+
     def stop(self) -> None:
         """Give up waiting, now and later, and begin no more; FINISH and ABORT are still done."""
         self._stopping.set()
@@ -71,7 +76,7 @@ class Worker:
 
     def run(self, task: Task) -> Outcome:
         """Do one task. Never raises: what goes wrong is in the outcome."""
-        retry = self._connection.retry(self._retries, self._stopping.wait)
+        retry = self._connection.retry(self._retries, self._wait)
         if task.step is Step.ABORT:
             retry = self._connection.retry(ABORT_RETRIES)
         try:
@@ -83,6 +88,9 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the one place: a bug must not end the run
             return Outcome(task, failure=_bug(error), retries=retry.attempts - 1)
         return replace(outcome, retries=retry.attempts - 1) if retry.attempts > 1 else outcome
+
+    def _wait(self, seconds: float) -> bool:
+        return wait_for(self._stopping, seconds)
 
     def _do(self, task: Task) -> Outcome:
         if self._stopping.is_set() and task.step not in _CONCLUDING:  # it waited for its place
@@ -109,7 +117,7 @@ class Worker:
 
     def _begin_again(self, task: Task, error: BeginAgainError, retries: int) -> Outcome:
         try:
-            retry = self._connection.retry(self._retries, self._stopping.wait)
+            retry = self._connection.retry(self._retries, self._wait)
             entry = self._connection.repeat(retry, lambda: self._look(task.entry))
         except OsssyncError as look_error:
             return Outcome(task, failure=failure_of(look_error), retries=retries)

@@ -6,7 +6,7 @@ from osssync.config import OssSettings
 from osssync.oss.bucket import open_bucket, open_service
 from osssync.oss.endpoint import Endpoint
 from osssync.oss.session import PooledSession
-from osssync.oss.signing import ClockOffset
+from osssync.oss.signature import ClockOffset
 from tests.oss.stub_server import FixedCredentials, StubServer
 
 

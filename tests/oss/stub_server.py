@@ -10,7 +10,7 @@ from osssync.config import OssSettings
 from osssync.oss.bucket import open_bucket
 from osssync.oss.endpoint import Endpoint
 from osssync.oss.session import PooledSession
-from osssync.oss.signing import ClockOffset
+from osssync.oss.signature import ClockOffset
 
 ACCESS_KEY_ID = "STS.test-key-id"
 SECRET = "test-access-key-secret-0123456789"

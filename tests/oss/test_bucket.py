@@ -306,7 +306,7 @@ def test_a_bucket_name_that_cannot_be_is_a_usage_error(
     from osssync.oss.bucket import open_bucket
     from osssync.oss.endpoint import Endpoint
 
-    with pytest.raises(UsageError, match="bucket_name"):
+    with pytest.raises(UsageError, match="No_Bucket"):
         open_bucket(
             "No_Bucket", settings, Endpoint(server.url, "r"), provider, session, clock_offset
         )

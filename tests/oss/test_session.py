@@ -19,7 +19,7 @@ from osssync.errors import (
 )
 from osssync.oss.bucket import open_bucket
 from osssync.oss.endpoint import Endpoint
-from osssync.oss.signing import ClockOffset
+from osssync.oss.signature import ClockOffset
 from tests.oss.stub_server import (
     CLOSE,
     STALL,
@@ -62,15 +62,17 @@ def test_a_hundred_requests_of_every_kind_use_one_connection(server, bucket):
     assert server.connections == 1
 
 
-def test_no_more_connections_than_the_pool_has_places(server):
-    """Eight threads, two places: everybody is served, over two connections at most."""
+def test_no_more_idle_connections_than_the_pool_has_places(server, session, bucket):
+    """Eight threads, four places: everybody is served at once, and four connections stay."""
     server.answers(Answer(body=b"x"))
 
-    with opened(server.url, pool_size=2) as bucket, ThreadPoolExecutor(8) as threads:
+    with ThreadPoolExecutor(8) as threads:
         bodies = list(threads.map(lambda _: read(bucket), range(80)))
 
+    (idle,) = session._idle.values()
     assert bodies == [b"x"] * 80
-    assert server.connections <= 2
+    assert 1 <= len(idle) <= 4
+    assert session._busy == {}
 
 
 def test_requests_say_who_sends_them_and_ask_for_no_compression(server, bucket):
@@ -88,11 +90,8 @@ def test_sockets_do_not_wait_to_fill_packets(server, bucket, session):
     """TCP_NODELAY is on."""
     read(bucket)
 
-    (pool,) = session._pools.values()
-    connection = pool.pool.get()
-    no_delay = connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    pool.pool.put(connection)
-    assert no_delay != 0
+    ((channel,),) = session._idle.values()
+    assert channel.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_stored_compression_is_left_alone(server, bucket):
@@ -190,15 +189,33 @@ def test_a_connection_closed_while_idle_is_replaced(server, bucket):
     assert (first, second, server.connections) == (b"1", b"1", 2)
 
 
-def test_a_connection_closed_under_a_request_is_a_network_error(server, bucket):
-    """The race that a keep-alive connection cannot avoid; repeated one floor higher."""
+def test_a_kept_connection_closed_under_a_request_is_replaced(server, bucket):
+    """The race that keep-alive cannot avoid: the request is sent once more, on a new one."""
     server.answers(Answer(body=b"1"), CLOSE, Answer(body=b"2"))
-    read(bucket)
+
+    assert (read(bucket), read(bucket)) == (b"1", b"2")
+    assert server.connections == 2
+
+
+def test_a_new_connection_closed_under_a_request_is_a_network_error(server, bucket):
+    """Nothing was idle, so it is a failure; repeated one floor higher, with patience."""
+    server.answers(CLOSE, Answer(body=b"2"))
 
     with pytest.raises(NetworkError, match="get oss://bucket/k"):
         read(bucket)
 
     assert read(bucket) == b"2"
+
+
+def test_what_must_not_be_done_twice_is_not_sent_twice(server, bucket):
+    """A POST on a kept connection that breaks: whether it was done is for others to find out."""
+    server.answers(Answer(body=b"1"), CLOSE, Answer(body=b"2"))
+    read(bucket)
+
+    with pytest.raises(NetworkError):
+        bucket.restore("k", 1)
+
+    assert [seen.method for seen in server.requests] == ["GET", "POST"]
 
 
 def test_a_server_that_says_nothing_times_out(server):

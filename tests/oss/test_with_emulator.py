@@ -25,7 +25,7 @@ from osssync.model import ByteRange, EntryKind
 from osssync.oss.bucket import open_bucket, open_service
 from osssync.oss.endpoint import resolve
 from osssync.oss.session import PooledSession
-from osssync.oss.signing import ClockOffset
+from osssync.oss.signature import ClockOffset
 from osssync.retry import Retry, RetryPolicy
 from tests.oss.stub_server import FixedCredentials
 
@@ -320,11 +320,11 @@ def test_a_wrong_clock_is_named(cloud, bucket):
         ((Effect.THROTTLE, {}), ThrottledError),
         ((Effect.ERROR, {"status": 503, "body": "garbage"}), ThrottledError),
         ((Effect.EXPIRED_TOKEN, {}), CredentialsRefusedError),
-        ((Effect.REFUSE, {}), NetworkError),
+        ((Effect.REFUSE, {}), None),  # on a kept connection: sent once more at once
         ((Effect.RESET, {"at": 100_000}), NetworkError),
         ((Effect.CUT, {"at": 100_000}), NetworkError),
         ((Effect.FLIP, {"at": 100_000}), IntegrityError),
-        ((Effect.LOSE, {}), NetworkError),
+        ((Effect.LOSE, {}), None),
     ],
 )
 def test_every_fault_of_a_read_is_noticed_and_survived(cloud, bucket, role, offset, fault, kind):
@@ -344,5 +344,5 @@ def test_every_fault_of_a_read_is_noticed_and_survived(cloud, bucket, role, offs
     cloud.faults.inject(effect, operation="GetObject", times=1, **values)
     received, _ = repeat(attempt, role, offset)
 
-    assert noticed == [kind]
+    assert noticed == ([kind] if kind else [])
     assert received == body

@@ -1,0 +1,332 @@
+"""One connection: a request goes out, a reply comes in, through one page-aligned buffer.
+
+    send ─▶ read_head ─▶ take, take … b"" ─▶ is_clean ─▶ the next request
+                              └─ broken off ─▶ close
+
+The same code serves threads and fibers. A thread's socket blocks in the kernel, with the kernel's
+own time limit, so that one call fills a whole buffer; a fiber's never blocks, and gives way.
+
+Source: socket(7) SO_RCVTIMEO, recv(2) MSG_WAITALL; read 2026-11.
+"""
+
+import contextlib
+import mmap
+import select
+import socket
+import ssl
+import struct
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
+
+from osssync.errors import SourceChangedError
+from osssync.fibers import Loop
+from osssync.oss.wire import MAX_HEAD_BYTES, BrokenReplyError, Head, parse_chunk_size, parse_head
+
+BUFFER_BYTES = 1 << 20
+"""Of every connection; pages that are never touched cost nothing. Aligned, or copies are slow."""
+
+BUFFERS = (bytes, bytearray, memoryview, mmap.mmap)
+_TOGETHER_BYTES = 1 << 16  # a body up to here leaves in one call with its head
+_MAX_CHUNK_LINE = 4096
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+@runtime_checkable
+class SizedFile(Protocol):
+    """Something read once from its beginning: what oss2 makes of an open file."""
+
+    @property
+    def len(self) -> int:
+        """Bytes in all."""
+
+    def read(self, amt: int, /) -> bytes:
+        """Up to ``amt`` bytes; nothing only at the end."""
+
+
+@runtime_checkable
+class RangeSource(Protocol):
+    """A body that fills buffers, so that no byte is copied for it; may be read again."""
+
+    @property
+    def len(self) -> int:
+        """Bytes in all."""
+
+    def rewind(self) -> None:
+        """Begin again."""
+
+    def read_into(self, view: memoryview) -> None:
+        """Fill the whole of ``view`` with what comes next."""
+
+
+Body = bytes | bytearray | memoryview | mmap.mmap | SizedFile | RangeSource | Iterable[bytes]
+
+
+class ClosedEarlyError(ConnectionError):
+    """The other side closed the connection where more had to come."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
+        self.strerror = f"closed by the other side {where}"
+
+
+class Channel:
+    """A connected socket and its buffer; one request at a time.
+
+    Every wait raises TimeoutError if nothing moves for ``timeout_s`` seconds, and OSError as the
+    system does.
+
+    Args:
+        sock: connected, its handshake done.
+        loop: of the fibers that will use it; None for threads.
+        timeout_s: without a single byte either way.
+    """
+
+    def __init__(self, sock: socket.socket, loop: Loop | None, timeout_s: float) -> None:
+        self.sock = sock
+        self.loop = loop
+        self.uses = 0
+        """Requests sent so far."""
+        self._timeout_s = timeout_s
+        self._fd = sock.fileno()
+        self._is_secure = isinstance(sock, ssl.SSLSocket)
+        self._wait_all = 0 if self._is_secure or loop else socket.MSG_WAITALL
+        self._buffer = mmap.mmap(-1, BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0  # what has come and was not taken
+        self._left: int | None = 0  # bytes of the body, or of its chunk, still to take; None: all
+        self._chunked = self._in_chunk = False
+        self._keeps_alive = True
+        self.heard = False
+        """Whether anything of the current reply has come."""
+        if loop is None:
+            _limit_waits(sock, timeout_s)
+
+    def is_stale(self) -> bool:
+        """Whether the other side has closed it, or said something unasked, while it was idle."""
+        if self.loop is not None and not self.loop.was_readable(self._fd):
+            return False
+        if self._is_secure:
+            poll = select.poll()
+            poll.register(self._fd, select.POLLIN)
+            return bool(poll.poll(0))
+        try:
+            self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def is_clean(self) -> bool:
+        """Whether the reply was read to its end, and another request may follow."""
+        return self._left == 0 and not self._chunked and self._keeps_alive and self._is_empty()
+
+    def close(self) -> None:
+        """Close it. Idempotent."""
+        self._keeps_alive = False
+        self.sock.close()
+
+    def break_off(self) -> None:
+        """End whatever another thread waits for here; it will see the connection closed."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    def send(self, head: bytes, body: Body | None) -> None:
+        """Send a request.
+
+        Raises:
+            SourceChangedError: the body ended before its length.
+        """
+        self.uses += 1
+        self.heard = False
+        self._start = self._end = 0
+        if body is None:
+            self._send(head)
+        elif isinstance(body, BUFFERS):
+            with memoryview(body) as whole, whole.cast("B") as view:
+                if len(view) <= _TOGETHER_BYTES:
+                    self._send(head + view)
+                else:
+                    self._send(head)
+                    self._send(view)
+        else:
+            self._send(head)
+            self._send_read(body)
+
+    def read_head(self, *, is_head_request: bool = False) -> Head:
+        """Wait for the reply; interim ones are passed over.
+
+        Raises:
+            ClosedEarlyError: nothing, or half a head, came.
+            BrokenReplyError: something else than HTTP came.
+        """
+        while True:
+            octets = self._read_to(_END_OF_HEAD, MAX_HEAD_BYTES, "before it answered")
+            head = parse_head(octets, is_head_request=is_head_request)
+            if head.status >= 200:
+                break
+            if head.status == 101:
+                raise BrokenReplyError("it changes the protocol")
+        self._left, self._chunked = head.length, head.chunked
+        self._keeps_alive = head.keeps_alive and not head.lasts_until_close
+        self._in_chunk = False
+        if head.chunked:
+            self._left = 0
+        return head
+
+    def take(self, most: int = BUFFER_BYTES) -> memoryview:
+        """The next bytes of the body, as many as fit the buffer or ``most``; none at the end.
+
+        The view is valid until the next call.
+
+        Raises:
+            ClosedEarlyError: the body was cut short.
+            BrokenReplyError: its chunks are not.
+        """
+        if self._chunked and self._left == 0 and not self._next_chunk():
+            return self._view[:0]
+        wanted = min(BUFFER_BYTES if self._left is None else self._left, most, BUFFER_BYTES)
+        found = self._fill(wanted, until_close=self._left is None)
+        if self._left is not None:
+            self._left -= found
+        piece = self._view[self._start : self._start + found]
+        self._start += found
+        return piece
+
+    def _is_empty(self) -> bool:
+        return self._start == self._end
+
+    def _next_chunk(self) -> bool:
+        if self._in_chunk and self._read_to(b"\r\n", 0, "behind a chunk"):
+            raise BrokenReplyError("a chunk is longer than it says")
+        line = self._read_to(b"\r\n", _MAX_CHUNK_LINE, "between chunks")
+        self._left = parse_chunk_size(line)
+        self._in_chunk = self._left > 0
+        if self._in_chunk:
+            return True
+        while self._read_to(b"\r\n", _MAX_CHUNK_LINE, "before the trailers end"):
+            pass  # trailers are of no use to us
+        self._chunked = False
+        return False
+
+    def _fill(self, wanted: int, *, until_close: bool) -> int:
+        """Have ``wanted`` bytes in the buffer, fewer only where the end of all may come."""
+        have = self._end - self._start
+        if have >= wanted:
+            return wanted
+        if self._start:
+            self._buffer.move(0, self._start, have)
+            self._start, self._end = 0, have
+        while self._end < wanted:
+            count = self._receive(self._view[self._end : wanted])
+            if count == 0:
+                if until_close:
+                    break
+                raise ClosedEarlyError(f"with {self._missing(wanted)} B more expected")
+            self._end += count
+        return min(self._end, wanted)
+
+    def _missing(self, wanted: int) -> int:
+        """Bytes of the body that did not come, ``wanted`` being those of it asked for now."""
+        return (wanted if self._left is None else self._left) - self._end
+
+    def _read_to(self, mark: bytes, most: int, where: str) -> bytes:
+        """What comes before ``mark``, which is passed over."""
+        searched = self._start
+        while True:
+            found = self._buffer.find(mark, searched, self._end)
+            if found >= 0:
+                octets = self._buffer[self._start : found]
+                self._start = found + len(mark)
+                return octets
+            if self._end - self._start >= most + len(mark):
+                raise BrokenReplyError(f"more than {most} B before {mark!r}")
+            searched = max(self._start, self._end - len(mark) + 1)
+            if BUFFER_BYTES - self._end < MAX_HEAD_BYTES:
+                have = self._end - self._start
+                self._buffer.move(0, self._start, have)
+                searched -= self._start
+                self._start, self._end = 0, have
+            count = self._receive(self._view[self._end :], some=True)
+            if count == 0:
+                raise ClosedEarlyError(where)
+            self.heard = True
+            self._end += count
+
+    def _receive(self, view: memoryview, *, some: bool = False) -> int:
+        """Fill ``view``, or get ``some`` of what is there; 0 at the end."""
+        if self.loop is not None:
+            return self._receive_in_fiber(view, self.loop)
+        try:
+            if some or not self._wait_all:
+                return self.sock.recv_into(view)
+            return self.sock.recv_into(view, len(view), self._wait_all)
+        except BlockingIOError:
+            raise TimeoutError("timed out") from None
+
+    def _receive_in_fiber(self, view: memoryview, loop: Loop) -> int:
+        if not self.heard and not self._is_secure:  # an answer takes its time
+            loop.wait_readable(self._fd, self._timeout_s)
+        while True:
+            try:
+                return self.sock.recv_into(view)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                loop.wait_readable(self._fd, self._timeout_s)
+            except ssl.SSLWantWriteError:
+                loop.wait_writable(self._fd, self._timeout_s)
+
+    def _send(self, data: bytes | memoryview) -> None:
+        if self.loop is not None:
+            self._send_in_fiber(data, self.loop)
+            return
+        try:
+            self.sock.sendall(data)
+        except BlockingIOError:
+            raise TimeoutError("timed out") from None
+
+    def _send_in_fiber(self, data: bytes | memoryview, loop: Loop) -> None:
+        sent = 0
+        view = data
+        while sent < len(data):
+            try:
+                sent += self.sock.send(view)
+                if sent == len(data):
+                    return
+                view = memoryview(data)[sent:]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                loop.wait_writable(self._fd, self._timeout_s)
+            except ssl.SSLWantReadError:
+                loop.wait_readable(self._fd, self._timeout_s)
+
+    def _send_read(self, body: SizedFile | RangeSource | Iterable[bytes]) -> None:
+        if isinstance(body, RangeSource):
+            left = body.len
+            while left:
+                view = self._view[: min(left, BUFFER_BYTES)]
+                body.read_into(view)
+                self._send(view)
+                left -= len(view)
+        elif isinstance(body, SizedFile):
+            left = body.len
+            while left:
+                chunk = body.read(min(left, BUFFER_BYTES))
+                if not chunk:  # going on would leave the server waiting for bytes
+                    raise SourceChangedError(f"the file ended {left} of {body.len} bytes early")
+                self._send(chunk)
+                left -= len(chunk)
+        else:
+            for chunk in body:
+                if chunk:
+                    self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self._send(b"0\r\n\r\n")
+
+
+def _limit_waits(sock: socket.socket, timeout_s: float) -> None:
+    if isinstance(sock, ssl.SSLSocket):  # its own loop would begin anew after the kernel's limit
+        sock.settimeout(timeout_s)
+        return
+    sock.settimeout(None)
+    seconds = int(timeout_s)
+    limit = struct.pack("@ll", seconds, int((timeout_s - seconds) * 1e6))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

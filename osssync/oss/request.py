@@ -1,0 +1,41 @@
+"""What goes to OSS and what comes back, and the route between: plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from osssync.config import OssSettings
+from osssync.oss.channel import Body
+from osssync.oss.endpoint import Endpoint
+from osssync.oss.session import PooledSession
+from osssync.oss.signature import ClockOffset, CredentialsProvider
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request before it is signed. A parameter with the value "" goes out as a bare name."""
+
+    method: str
+    key: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful reply, its body read to the end."""
+
+    status: int
+    headers: Mapping[str, str]  # finds names in any case
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How requests of one process reach OSS; buckets share it."""
+
+    settings: OssSettings
+    endpoint: Endpoint
+    provider: CredentialsProvider
+    session: PooledSession
+    clock_offset: ClockOffset
