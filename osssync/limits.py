@@ -1,10 +1,12 @@
 """When a run is told to end early: too long, too much moved, too many failures. Pure counting.
 
-    outcome ─▶ Budget.moved / failed ─▶ Budget.verdict(elapsed) ─▶ None, or why the run is to end
+    outcome ─▶ Budget.moved / failed ─▶ Budget.spent()       ─▶ None, or why nothing is begun
+                             clock   ─▶ Budget.overdue(…)    ─▶ None, or why the run is to end
 
-What is in flight at that moment still comes home, so a run may go beyond a limit by what its
-workers hold: ``jobs`` parts or small objects, and their failures. Sizes and durations are told as
-plain bytes and seconds.
+A limit ends a run only where it leaves something undone: one that is reached by the last object
+is kept. What is in flight at that moment still comes home, so a run may go beyond a limit by what
+its workers hold: ``jobs`` parts or small objects, and their failures. Sizes and durations are told
+as plain bytes and seconds.
 """
 
 from dataclasses import dataclass
@@ -65,12 +67,8 @@ class Budget:
         """One object more failed for good, or was refused."""
         self._failed += 1
 
-    def verdict(self, elapsed_s: float) -> OsssyncError | None:
-        """Why the run is to end now, or None. The error is for its exit code; it is not raised.
-
-        Args:
-            elapsed_s: since the run began.
-        """
+    def spent(self) -> OsssyncError | None:
+        """Why nothing more may be begun, or None. The error is for its exit code; never raised."""
         limits = self._limits
         if limits.max_failure is not None and self._failed > limits.max_failure:
             return TooManyFailuresError(
@@ -82,8 +80,15 @@ class Budget:
                 f"--max-transfer {limits.max_transfer_bytes} bytes reached: "
                 f"{self._moved_bytes} bytes moved; run again to go on"
             )
-        if limits.max_duration_s is not None and elapsed_s >= limits.max_duration_s:
-            return MaxDurationError(
-                f"--max-duration {limits.max_duration_s:g}s reached; run again to go on"
-            )
+        return None
+
+    def overdue(self, elapsed_s: float) -> OsssyncError | None:
+        """Why the run is to end although requests are in flight, or None; never raised.
+
+        Args:
+            elapsed_s: since the run began.
+        """
+        allowed_s = self._limits.max_duration_s
+        if allowed_s is not None and elapsed_s >= allowed_s:
+            return MaxDurationError(f"--max-duration {allowed_s:g}s reached; run again to go on")
         return None

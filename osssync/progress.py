@@ -1,6 +1,8 @@
 """How a run tells what it is doing: the Monitor protocol, one that is silent, one with a bar."""
 
 import contextlib
+import threading
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self, TextIO, TypeVarTuple
@@ -11,9 +13,10 @@ Ts = TypeVarTuple("Ts")
 
 
 class Monitor(Protocol):
-    """Hears about a run, in the thread of the runner. Methods must be quick.
+    """Hears about a run, in the thread of the runner alone. Methods must be quick.
 
-    A monitor that raises hears nothing more: the run is stopped in good order, then raises it.
+    When a monitor raises, the run is stopped in good order, and then raises that. Until then the
+    monitor goes on hearing what becomes of everything; what else it raises is dropped.
     """
 
     def decided(self, action: Action) -> None:
@@ -54,12 +57,16 @@ class SilentMonitor:
 class ShieldedMonitor:
     """Passes everything on to a monitor, and keeps what that raises from tearing a run.
 
-    ``broken`` is what it raised, None while all is well.
+    Belongs to the thread that makes it, which is the runner's. Only ``warned`` may be called from
+    any other: the warning waits there until the runner's thread comes by.
     """
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
+        self._thread = threading.get_ident()
+        self._warnings: deque[str] = deque()
         self.broken: Exception | None = None
+        """What the monitor raised first, None while all is well."""
 
     def decided(self, action: Action) -> None:
         """Pass on."""
@@ -78,16 +85,26 @@ class ShieldedMonitor:
         self._tell(self._monitor.removed, entry, failure)
 
     def warned(self, message: str) -> None:
-        """Pass on."""
-        self._tell(self._monitor.warned, message)
+        """Pass on, at once in the runner's thread, from another one with what comes next."""
+        self._warnings.append(message)
+        if threading.get_ident() == self._thread:
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Pass on the warnings of other threads; in the runner's."""
+        while self._warnings:
+            self._shield(self._monitor.warned, self._warnings.popleft())
 
     def _tell(self, method: Callable[[*Ts], None], *what: *Ts) -> None:
-        if self.broken is not None:
-            return
+        if self._warnings:
+            self.deliver()
+        self._shield(method, *what)
+
+    def _shield(self, method: Callable[[*Ts], None], *what: *Ts) -> None:
         try:
             method(*what)
         except Exception as error:  # noqa: BLE001 - raised again when nothing is under way
-            self.broken = error
+            self.broken = self.broken or error
 
 
 class ProgressBar:

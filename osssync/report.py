@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Totals
+from osssync.errors import LocalFileError, OsssyncError, UnsafeKeyError, UnsupportedFileError
+from osssync.model import Action, ActionKind, Entry, EntryKind, Failure, Outcome, Totals
+from osssync.ranges import MAX_OBJECT_BYTES
 from osssync.throttle import Pace
 
 KEPT_FAILURES = 1000
@@ -139,4 +141,46 @@ class Tally:
 
 def refusal(action: Action) -> Failure:
     """A refused entry as the failure it is counted as."""
-    return Failure("UnsafeKeyError", action.reason, exit_code=3)
+    kind = _kind_of_refusal(action.entry)
+    return Failure(kind.__name__, action.reason, kind.exit_code)
+
+
+def _kind_of_refusal(entry: Entry) -> type[OsssyncError]:
+    """What is to be done about a refused entry: this follows from what it is."""
+    if not _is_utf8(entry.key) or entry.size > MAX_OBJECT_BYTES:
+        return UnsupportedFileError
+    if entry.kind is not EntryKind.UNUSABLE:
+        return UnsafeKeyError  # it would be fine under another key
+    return UnsupportedFileError if entry.etag else LocalFileError  # files have no ETag
+
+
+def _is_utf8(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # stray bytes, kept as surrogates
+        return False
+    return True
+
+
+def summary_fields(report: RunReport) -> dict[str, str | int | float | bool]:
+    """The sums of a run, flat, for machines: what ``--json`` and report files end with."""
+    totals = report.totals
+    return {
+        "succeeded": report.succeeded,
+        "exit_code": report.exit_code,
+        "found": totals.found,
+        "transferred": totals.transferred,
+        "skipped": totals.skipped,
+        "excluded": totals.excluded,
+        "deleted": totals.deleted,
+        "failed": totals.failed,
+        "undeleted": totals.undeleted,
+        "throttled": totals.throttled,
+        "fewest_jobs": totals.fewest_jobs,
+        "bytes": totals.moved_bytes,
+        "seconds": round(totals.elapsed_s, 3),
+        "retries": totals.retries,
+        "rotations": totals.rotations,
+        "dry_run": report.is_dry_run,
+        "error": report.fatal.message if report.fatal else "",
+    }

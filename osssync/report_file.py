@@ -1,17 +1,19 @@
 """The report of a run as a file: one JSON object a line (NDJSON), written while the run goes on.
 
-    {"event":"run","format":1,"source":…,"destination":…,"started":…}
+    {"event":"run","format":1,"source":…,"destination":…,"recursive":…,"started":…}
     {"event":"object","state":"transferred","key":…,"source":…,"target":…,"size":…,"retries":…}
     {"event":"object","state":"failed",…,"error":…,"message":…,"code":…,"request_id":…}
     {"event":"summary","succeeded":…,"exit_code":…,"found":…,…}
 
 ``state`` is transferred, failed, refused, deleted or undeleted (should have been deleted, and is
 still there); what was skipped or excluded has no line. A rehearsal writes down refusals and what
-would be deleted. Sizes are bytes.
+would be deleted. Sizes are bytes. The first line names local places by their whole paths, the
+others as the user did.
 
-A file without a summary is of a run that was killed: its lines are whole and true, but what it had
-not come to is not in it. Writing elsewhere and renaming at the end would leave nothing at all of
-such a run; so the file grows in place, a line at a time, each in one write.
+A file without a summary is of a run that was killed, or whose output nobody read any more: its
+lines are whole and true, but what it had not come to is not in it. Writing elsewhere and renaming
+at the end would leave nothing at all of such a run; so the file grows in place, a line at a time,
+each in one write.
 """
 
 import contextlib
@@ -19,18 +21,18 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from osssync.config import Address, Job, LocalAddress, OssAddress, expand
+from osssync.config import Address, Job, LocalAddress, OssAddress, expand, parse_address
 from osssync.errors import LocalFileError, UsageError
-from osssync.keys import join
+from osssync.keys import display, join
 from osssync.model import Action, ActionKind, Entry, Failure, Outcome
 from osssync.progress import Monitor
-from osssync.report import RunReport, refusal
+from osssync.report import RunReport, refusal, summary_fields
 
 FORMAT = 1
 _MAX_LINE_BYTES = 1 << 20  # far more than names and messages need; a file of zeros has no end
@@ -45,7 +47,8 @@ class ReportFile:
     Whatever stood in the file before is replaced by the first line, so a run that never begins
     leaves it; who wants to read it (``failed_keys``) does so before. Two runs never write the same
     file: the later one gives up on it. A disk that is full or broken does not end the run: the
-    monitor is warned, the lines so far stay whole, and ``finish`` raises.
+    monitor is warned, the lines so far stay whole, and ``finish`` raises. A monitor that raises is
+    told last, so every line is there all the same.
 
     Args:
         path: of the file; may be a pipe or a device.
@@ -185,8 +188,9 @@ class ReportFile:
             {
                 "event": "run",
                 "format": FORMAT,
-                "source": str(job.source),
-                "destination": str(job.destination),
+                "source": _whole(job.source),
+                "destination": _whole(job.destination),
+                "recursive": job.recursive,
                 "started": self._started,
             }
         )
@@ -214,50 +218,62 @@ class ReportFile:
         self._monitor.warned(f"{self._failure}; no more is written to it")
 
 
-def summary_fields(report: RunReport) -> dict[str, Value]:
-    """The sums of a run, flat, for machines."""
-    totals = report.totals
-    return {
-        "succeeded": report.succeeded,
-        "exit_code": report.exit_code,
-        "found": totals.found,
-        "transferred": totals.transferred,
-        "skipped": totals.skipped,
-        "excluded": totals.excluded,
-        "deleted": totals.deleted,
-        "failed": totals.failed,
-        "undeleted": totals.undeleted,
-        "throttled": totals.throttled,
-        "fewest_jobs": totals.fewest_jobs,
-        "bytes": totals.moved_bytes,
-        "seconds": round(totals.elapsed_s, 3),
-        "retries": totals.retries,
-        "rotations": totals.rotations,
-        "dry_run": report.is_dry_run,
-        "error": report.fatal.message if report.fatal else "",
-    }
-
-
-def failed_keys(path: Path) -> frozenset[str]:
+def failed_keys(path: Path, job: Job) -> frozenset[str]:
     """The keys that failed or were refused, relative to the job's source: for ``--retry-from``.
+
+    Other settings may differ; that the report is of the same source and destination is checked,
+    because its keys mean other objects elsewhere.
 
     A report that ends in the middle of a line, as that of a killed machine may, is read up to
     there.
 
     Raises:
-        UsageError: it cannot be read, or is no report of ours.
+        UsageError: it cannot be read, is no report of ours, or of another job.
     """
     keys = set()
     for number, line in _lines(path):
         event = line.get("event")
-        if number == 1 and (event, line.get("format")) != ("run", FORMAT):
-            raise _no_report(path, number)
+        if number == 1:
+            _check_job(path, line, job)
         if event == "object" and line.get("state") in _NOT_ARRIVED:
             key = line.get("key")
             if not isinstance(key, str):
                 raise _no_report(path, number)
             keys.add(key)
     return frozenset(keys)
+
+
+def _check_job(path: Path, line: Mapping[str, object], job: Job) -> None:
+    names = [line.get("source"), line.get("destination")]
+    recursive = line.get("recursive")
+    is_ours = (line.get("event"), line.get("format")) == ("run", FORMAT)
+    if not is_ours or not isinstance(recursive, bool):
+        raise _no_report(path, 1)
+    try:
+        there = [_place(parse_address(str(name)), recursive=recursive) for name in names]
+    except UsageError:  # not an address
+        raise _no_report(path, 1) from None
+    here = [_place(end, recursive=job.recursive) for end in (job.source, job.destination)]
+    if [recursive, *there] != [job.recursive, *here]:
+        raise UsageError(
+            f"--retry-from {path}: it is the report of {_told(there, recursive=recursive)}, and "
+            f"not of {_told(here, recursive=job.recursive)}"
+        )
+
+
+def _told(places: Sequence[str], *, recursive: bool) -> str:
+    return f"{'a tree,' if recursive else 'one object,'} {' to '.join(map(display, places))}"
+
+
+def _place(address: Address, *, recursive: bool) -> str:
+    """An address such that the same place always reads the same."""
+    if isinstance(address, LocalAddress) or not recursive:
+        return _whole(address)
+    return str(OssAddress(address.bucket, join(address.key, "")))
+
+
+def _whole(address: Address) -> str:
+    return str(expand(address)) if isinstance(address, LocalAddress) else str(address)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:

@@ -5,7 +5,8 @@
 
 Large objects are written to the journal as they go, so that a run that is killed can be gone on
 with. A run that ends early lets what is in flight come home, and keeps or puts away the rest; one
-that somebody waits for to end leaves behind what does not come soon.
+that somebody waits for to end leaves behind what does not come soon. A limit that is reached ends
+a run only if something is left to do.
 """
 
 import threading
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from osssync.config import Job
 from osssync.engines.engine import Engine
-from osssync.errors import DiskFullError, InterruptedRunError, MaxDurationError, OsssyncError
+from osssync.errors import DiskFullError, InterruptedRunError, OsssyncError
 from osssync.journal import Journal, job_key
 from osssync.limits import Budget
 from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task, Unfinished
@@ -50,6 +51,12 @@ GRACE_S = 3.0
 Service managers and people want to see an end within seconds; a request that hangs would keep
 them for its whole timeout. A part that is lost so is transferred again by the next run.
 """
+
+_LAST_STEPS = frozenset({Step.WHOLE, Step.FINISH, Step.ABORT})
+"""Steps after which an object is over, unless it has to begin again."""
+
+_TIDYING_STEPS = frozenset({Step.FINISH, Step.ABORT})
+"""Steps that move no bytes: what has all its parts is finished whatever the limits say."""
 
 MAX_RESTARTS = 3
 """How often an object is begun again because its source changed under the transfer."""
@@ -85,17 +92,21 @@ class Traffic:
         self._journal = journal
         self._tally = watch.tally
         self._budget = Budget(job.options.limits)
+        self._deletes_follow = job.options.deletes.wanted
         self._direction = job.direction
         self._settings = job.options.transfer
         self._job_key = job_key(job)
         self._left = {one.target: one for one in self._journal.all_unfinished(self._job_key)}
         self._open: dict[int, Assembly] = {}
         self._hungry: deque[Assembly] = deque()  # may have a task to give
+        self._ending: set[int] = set()  # objects whose last step is in flight
+        self._proven: dict[int, int] = {}  # bytes of open objects that an earlier run moved
         self._restarts: dict[int, int] = {}
         self._in_flight = 0
         self._objects = 0
         self._arrived = 0
         self._fruitless = 0  # objects in a row that failed for want of an answer
+        self._is_decided = False  # whether no further action can come
         self._deadline_s = float("inf")  # when nothing in flight is waited for any more
         self.fatal: Failure | None = None
         """Why the run ended early, if it did."""
@@ -124,17 +135,26 @@ class Traffic:
         return self._in_flight > 0 and (self.fatal is None or self._has_outstanding())
 
     def _look_around(self) -> None:
-        """End the run if somebody or some limit wants it to end."""
+        """End the run if somebody wants it to end, or its time is over."""
         if self._stop.is_set():
             self._end_early(_interrupted())
             self._hurry()
         if self._monitor.broken is not None:
             self._end_early(_interrupted("nobody listens any more"))
-        over = self._budget.verdict(time.monotonic() - self._started_s)
-        if over is not None:
-            self._end_early(failure_of(over))
-            if isinstance(over, MaxDurationError):
-                self._hurry()
+        overdue = self._overdue()
+        if overdue is not None:
+            self._hurry()
+            if self._is_anything_left():
+                self._end_early(overdue)
+
+    def _overdue(self) -> Failure | None:
+        error = self._budget.overdue(time.monotonic() - self._started_s)
+        return None if error is None else failure_of(error)
+
+    def _is_anything_left(self) -> bool:
+        """Whether more is to be done than what is in flight now, as far as is known."""
+        is_all_ending = self._open.keys() <= self._ending
+        return not (self._is_decided and is_all_ending) or bool(self._left) or self._deletes_follow
 
     def _hurry(self) -> None:
         self._deadline_s = min(self._deadline_s, time.monotonic() + GRACE_S)
@@ -150,6 +170,9 @@ class Traffic:
     def _give_up_lost(self) -> None:
         """Count what did not come home; the journal keeps what is known of it."""
         if self._open:
+            overdue = self._overdue()
+            if overdue is not None:  # all was in flight, and some of it did not come
+                self._end_early(overdue)
             self._engine.abandon()
         for assembly in self._open.values():
             if assembly.first.step is not Step.ABORT:
@@ -173,6 +196,7 @@ class Traffic:
                 break
             batch.append(task)
         if batch:
+            self._ending.update(task.object_number for task in batch if task.step in _LAST_STEPS)
             self._in_flight += len(batch)
             self._engine.submit(batch)
 
@@ -180,10 +204,15 @@ class Traffic:
         parallel = self._settings.parallel or self._engine.capacity
         while True:
             while self._hungry:
-                task = self._hungry[0].ready(parallel)
-                if task is not None:
+                assembly = self._hungry[0]
+                task = assembly.ready(parallel)
+                if task is None:
+                    self._hungry.popleft()
+                elif task.step in _TIDYING_STEPS or not self._ends_as_spent():
                     return task
-                self._hungry.popleft()
+                else:  # given back: it will not be done
+                    assembly.feed(Outcome(task, failure=self._put_away()))
+                    self._go_on(assembly)
             if self.fatal is not None or not (self._open_next(actions) or self._open_left()):
                 return None
 
@@ -191,6 +220,8 @@ class Traffic:
         """Take decisions up to the next transfer; whether there was one."""
         try:
             for action in actions:
+                if action.kind is ActionKind.TRANSFER and self._ends_as_spent():
+                    return False
                 self._tally.found()
                 self._tally.decided(action)
                 self._monitor.decided(action)
@@ -203,9 +234,17 @@ class Traffic:
                 self._look_around()  # there may be millions that need no transfer
                 if self.fatal is not None:
                     return False
+            self._is_decided = True
         except OsssyncError as error:  # a listing that broke off
             self._end_early(_interrupted() if self._stop.is_set() else failure_of(error))
         return False
+
+    def _ends_as_spent(self) -> bool:
+        """End the run if what comes next would go beyond a limit; whether it would."""
+        spent = self._budget.spent()
+        if spent is not None:
+            self._end_early(failure_of(spent))
+        return spent is not None
 
     def _open_left(self) -> bool:
         """When all is decided: put away what an earlier run left of objects not wanted any more."""
@@ -237,16 +276,25 @@ class Traffic:
         if outcome.failure is None:
             self._budget.moved(outcome.moved_bytes)
             self._monitor.moved(outcome.moved_bytes)
+            self._count_proven(outcome)
             self._record(outcome)
         elif outcome.failure.error in FATAL_ERRORS:
             self._end_early(outcome.failure)
         self._go_on(assembly)
+
+    def _count_proven(self, outcome: Outcome) -> None:
+        """What an earlier run moved is in its place as well, and whoever watches expects it."""
+        proven = sum(len(receipt.byte_range) for receipt in outcome.receipts)
+        if proven:
+            self._proven[outcome.task.object_number] = proven
+            self._monitor.moved(proven)
 
     def _go_on(self, assembly: Assembly) -> None:
         if assembly.outcome is None:
             self._hungry.append(assembly)
         elif self._open.pop(assembly.object_number, None) is not None:
             first = assembly.first
+            self._ending.discard(assembly.object_number)
             if first.step is not Step.WHOLE and not assembly.left_behind:
                 self._journal.finished(self._job_key, first.target)
             if first.step is not Step.ABORT:  # what an earlier run left is in no sum of this one
@@ -266,10 +314,10 @@ class Traffic:
 
     def _settle(self, number: int, outcome: Outcome) -> None:
         """An object is over: begin it again if its source changed, else count it."""
-        restarts = self._restarts.pop(number, 0)
+        restarts, proven = self._restarts.pop(number, 0), self._proven.pop(number, 0)
         if outcome.restart is not None and restarts < MAX_RESTARTS and self.fatal is None:
             self._restarts[number] = restarts + 1
-            self._monitor.moved(-outcome.moved_bytes)
+            self._monitor.moved(-outcome.moved_bytes - proven)
             self._begin(number, outcome.restart)
             return
         self._tally.ended(outcome)
@@ -295,11 +343,16 @@ class Traffic:
             return
         self.fatal = reason
         self._engine.stop()
-        put_away = replace(reason, message="not finished, as the run ended early")
+        put_away = self._put_away()
         keep = self._journal.records and reason.error != DiskFullError.__name__
         for assembly in list(self._open.values()):
             assembly.stop(put_away, keep=keep)
             self._go_on(assembly)
+
+    def _put_away(self) -> Failure:
+        """Why an object was not finished that nothing is wrong with."""
+        reason = self.fatal or _interrupted()
+        return replace(reason, message="not finished, as the run ended early")
 
 
 def _interrupted(why: str = "interrupted") -> Failure:

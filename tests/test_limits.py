@@ -32,13 +32,15 @@ def kind_of(verdict):
 
 def test_without_limits_a_run_never_ends_early():
     """Any use of time, bytes and failures is within no limit."""
-    assert budget_of(moved=[1 << 60], failed=10**4).verdict(1e12) is None
+    budget = budget_of(moved=[1 << 60], failed=10**4)
+
+    assert (None, None) == (budget.spent(), budget.overdue(1e12))
 
 
 @pytest.mark.parametrize(("elapsed_s", "kind"), [(59.9, None), (60, MaxDurationError)])
 def test_a_duration_ends_a_run_when_it_is_over(elapsed_s, kind):
     """Not a moment before."""
-    assert kind is kind_of(budget_of(max_duration_s=60).verdict(elapsed_s))
+    assert kind is kind_of(budget_of(max_duration_s=60).overdue(elapsed_s))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_a_duration_ends_a_run_when_it_is_over(elapsed_s, kind):
 )  # fmt: skip
 def test_a_transfer_limit_ends_a_run_when_it_is_reached(moved, kind):
     """The bytes of all outcomes together."""
-    assert kind is kind_of(budget_of(moved=moved, max_transfer_bytes=100).verdict(0))
+    assert kind is kind_of(budget_of(moved=moved, max_transfer_bytes=100).spent())
 
 
 @pytest.mark.parametrize(
@@ -56,16 +58,14 @@ def test_a_transfer_limit_ends_a_run_when_it_is_reached(moved, kind):
 )  # fmt: skip
 def test_the_failure_after_the_allowed_ones_ends_a_run(allowed, failed, kind):
     """--max-failure 3: three may fail, the fourth is too many."""
-    assert kind is kind_of(budget_of(failed=failed, max_failure=allowed).verdict(0))
+    assert kind is kind_of(budget_of(failed=failed, max_failure=allowed).spent())
 
 
 def test_failures_are_told_before_anything_else():
     """Of several reasons the one to look at comes first, and "run again" is not the advice."""
-    budget = budget_of(
-        moved=[9], failed=1, max_failure=0, max_duration_s=1, max_transfer_bytes=1
-    )  # fmt: skip
+    budget = budget_of(moved=[9], failed=1, max_failure=0, max_transfer_bytes=1)
 
-    assert isinstance(budget.verdict(5), TooManyFailuresError)
+    assert isinstance(budget.spent(), TooManyFailuresError)
 
 
 def test_exit_codes_are_the_documented_ones():
@@ -106,14 +106,14 @@ def test_a_verdict_is_given_exactly_when_a_limit_is_used_up(
     moved, failed, elapsed_s, max_bytes, max_failure, max_duration_s
 ):
     """Against the plain sums."""
-    used_up = failed > max_failure or sum(moved) >= max_bytes or elapsed_s >= max_duration_s
-
-    verdict = budget_of(
+    budget = budget_of(
         moved=moved,
         failed=failed,
         max_transfer_bytes=max_bytes,
         max_failure=max_failure,
         max_duration_s=max_duration_s,
-    ).verdict(elapsed_s)
+    )
 
-    assert used_up == (verdict is not None)
+    is_spent = failed > max_failure or sum(moved) >= max_bytes
+    assert is_spent == (budget.spent() is not None)
+    assert (elapsed_s >= max_duration_s) == (budget.overdue(elapsed_s) is not None)

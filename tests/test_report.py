@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task
-from osssync.report import KEPT_FAILURES, SOME_FAILED_EXIT, Tally
+from osssync import errors
+from osssync.model import Action, ActionKind, Entry, EntryKind, Failure, Outcome, Step, Task
+from osssync.report import KEPT_FAILURES, SOME_FAILED_EXIT, Tally, refusal
 
 DENIED = Failure("AccessDeniedError", "no permission", 7)
 BROKEN = Failure("NetworkError", "cut off", 3)
@@ -111,3 +112,28 @@ def test_bytes_of_failed_objects_are_not_moved():
 def test_a_run_without_time_has_a_rate_all_the_same():
     """No division by zero where the clock did not move."""
     assert 0.0 == Tally().report(elapsed_s=0.0).bytes_per_s
+
+
+REFUSED = {
+    "a pipe": (Entry("pipe", 0, 0, EntryKind.UNUSABLE, note="a named pipe"), "LocalFileError"),
+    "unreadable": (Entry("dir/", 0, 0, EntryKind.UNUSABLE, note="denied"), "LocalFileError"),
+    "too large": (Entry("huge", 1 << 60, 0), "UnsupportedFileError"),
+    "a stray byte here": (Entry("\udcff", 0, 0, EntryKind.UNUSABLE), "UnsupportedFileError"),
+    "a stray byte there": (
+        Entry("\udcff", 9, 0, EntryKind.UNUSABLE, '"E"'), "UnsupportedFileError",
+    ),
+    "a dead link in OSS": (
+        Entry("link", 0, 0, EntryKind.UNUSABLE, '"E"'), "UnsupportedFileError",
+    ),
+    "a key that climbs out": (Entry("../x", 1, 0), "UnsafeKeyError"),
+    "a directory in its place": (Entry("clash", 1, 0), "UnsafeKeyError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("refused", "error"), REFUSED.values(), ids=REFUSED)
+def test_a_refused_entry_fails_with_what_is_to_be_done_about_it(refused, error):
+    """Permission and files of this machine, names and sizes, or keys: three classes."""
+    failure = refusal(Action(ActionKind.REFUSE, refused, "why"))
+
+    assert (error, "why") == (failure.error, failure.message)
+    assert getattr(errors, error).exit_code == failure.exit_code

@@ -15,8 +15,8 @@ from osssync.config import Job, LocalAddress, OssAddress
 from osssync.errors import LocalFileError, UsageError
 from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task
 from osssync.progress import SilentMonitor
-from osssync.report import Tally
-from osssync.report_file import ReportFile, failed_keys, summary_fields
+from osssync.report import Tally, summary_fields
+from osssync.report_file import ReportFile, failed_keys
 from tests.trees import AWKWARD
 
 DOWNLOAD = Job(OssAddress("bucket", "prefix"), LocalAddress("/out"))
@@ -82,8 +82,8 @@ def test_a_finished_run_is_written_down_whole(path):
         report.finish(report_of(arrived, failed))
 
     head, one, two, three, summary = lines_of(path)
-    assert ("run", 1, "oss://bucket/prefix", "/out") == tuple(
-        head[name] for name in ("event", "format", "source", "destination")
+    assert ("run", 1, "oss://bucket/prefix", "/out", True) == tuple(
+        head[name] for name in ("event", "format", "source", "destination", "recursive")
     )
     base = {"event": "object", "size": 10}
     assert {
@@ -131,7 +131,7 @@ def test_deletes_have_lines_of_their_own(path):
     assert ("undeleted", "kept", "no permission") == tuple(
         kept[name] for name in ("state", "key", "message")
     )
-    assert frozenset() == failed_keys(path)
+    assert frozenset() == failed_keys(path, DOWNLOAD)
 
 
 def test_everything_is_passed_on(path):
@@ -161,7 +161,7 @@ def test_a_line_is_there_before_anybody_else_hears_of_it(path):
         with pytest.raises(BrokenPipeError):
             report.ended(ended("k", DENIED))
 
-        assert {"k"} == failed_keys(path)
+        assert {"k"} == failed_keys(path, DOWNLOAD)
 
 
 UPLOAD_OF_ONE = Job(LocalAddress("/in/file"), OssAddress("bucket", "p/"), recursive=False)
@@ -206,7 +206,7 @@ def test_exactly_the_keys_that_did_not_arrive_are_read_back(tmp_path_factory, fa
             report.ended(ended(key))
         report.finish(report_of())
 
-    assert failed == failed_keys(path)
+    assert failed == failed_keys(path, DOWNLOAD)
     assert 2 + len(failed) + len(arrived) == len(path.read_bytes().decode().split("\n")) - 1
 
 
@@ -216,7 +216,7 @@ def test_awkward_keys_come_back_as_they_were(path, key):
     with ReportFile(path, DOWNLOAD, SilentMonitor()) as report:
         report.decided(refused(key))
 
-    assert {key} == failed_keys(path)
+    assert {key} == failed_keys(path, DOWNLOAD)
 
 
 def test_keys_stay_readable_for_people(path):
@@ -241,10 +241,10 @@ def test_a_report_torn_anywhere_is_read_up_to_there(path):
         complete = sum(start <= length for start in starts)
         if not complete:
             with pytest.raises(UsageError):
-                failed_keys(path)
+                failed_keys(path, DOWNLOAD)
             continue
         expected = {f"ключ {number}" for number in range(min(3, complete - 1))}
-        assert expected == failed_keys(path)
+        assert expected == failed_keys(path, DOWNLOAD)
 
 
 def test_zeros_at_the_end_are_a_torn_line(path):
@@ -254,40 +254,46 @@ def test_zeros_at_the_end_are_a_torn_line(path):
     with path.open("ab") as file:
         file.write(bytes(5000))
 
-    assert {"k"} == failed_keys(path)
+    assert {"k"} == failed_keys(path, DOWNLOAD)
+
+
+HEAD = (
+    b'{"event":"run","format":1,"source":"oss://bucket/prefix","destination":"/out",'
+    b'"recursive":true}\n'
+)
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "line"),
     [
-        b"",
-        b"hello",
-        b"a\nb\n",
-        b"[1]\n",
-        b"1\n",
-        b'{"event":"object","state":"failed","key":"k"}\n',  # no head
-        b'{"event":"run","format":2}\n',  # of a version to come
-        b'{"event":"run","format":1}\nnonsense\n{"event":"summary"}\n',
-        b'{"event":"run","format":1}\n\xff\xff\n',
-        b'{"event":"run","format":1}\n{"event":"object","state":"failed"}\n',
-        b'{"event":"run","format":1}\n{"event":"object","state":"failed","key":7}\n',
-        b'{"event":"run","format":1}\n' + b"[" * 100_000 + b"\n",
-        bytes(3 << 20),
+        (b"", 1),
+        (b"hello", 1),
+        (b"a\nb\n", 1),
+        (b"[1]\n", 1),
+        (b"1\n", 1),
+        (b'{"event":"object","state":"failed","key":"k"}\n', 1),  # no head
+        (HEAD.replace(b'"format":1', b'"format":2'), 1),  # of a version to come
+        (HEAD + b'nonsense\n{"event":"summary"}\n', 2),
+        (HEAD + b"\xff\xff\n", 2),
+        (HEAD + b'{"event":"object","state":"failed"}\n', 2),
+        (HEAD + b'{"event":"object","state":"failed","key":7}\n', 2),
+        (HEAD + b"[" * 100_000 + b"\n", 2),
+        (bytes(3 << 20), 1),
     ],
 )
-def test_what_is_no_report_is_refused(path, content):
+def test_what_is_no_report_is_refused(path, content, line):
     """A list of keys, a job file, a log: said to be none, before anything is transferred."""
     path.write_bytes(content)
 
-    with pytest.raises(UsageError, match="--retry-from"):
-        failed_keys(path)
+    with pytest.raises(UsageError, match=f"--retry-from.*line {line} is not of a report"):
+        failed_keys(path, DOWNLOAD)
 
 
 def test_a_report_that_is_not_there_is_refused(path, tmp_path):
     """Missing, or a directory."""
     for missing in (path, tmp_path):
         with pytest.raises(UsageError, match="--retry-from"):
-            failed_keys(missing)
+            failed_keys(missing, DOWNLOAD)
 
 
 def test_a_place_that_cannot_be_written_is_told_at_once(tmp_path):
@@ -315,7 +321,7 @@ def test_a_killed_run_leaves_every_line_it_wrote(path, pytestconfig):
     killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False, timeout=60)
 
     assert -9 == killed.returncode
-    assert {str(number) for number in range(100)} == failed_keys(path)
+    assert {str(number) for number in range(100)} == failed_keys(path, DOWNLOAD)
 
 
 @contextlib.contextmanager
@@ -397,7 +403,7 @@ def test_two_runs_never_write_one_file(path):
         with pytest.raises(LocalFileError, match="another run is writing it"):
             second.finish(report_of(ended("b", DENIED)))
 
-    assert {"a", "c"} == failed_keys(path)
+    assert {"a", "c"} == failed_keys(path, DOWNLOAD)
     assert 1 == len([heard for heard in listening.heard if isinstance(heard, str)])
 
 
@@ -410,7 +416,7 @@ def test_a_run_that_waited_for_another_writes_after_it(path):
 
         second.ended(ended("b", DENIED))
 
-        assert {"b"} == failed_keys(path)
+        assert {"b"} == failed_keys(path, DOWNLOAD)
 
 
 def test_a_skipped_run_leaves_the_report_of_the_one_under_way(path):
@@ -420,7 +426,7 @@ def test_a_skipped_run_leaves_the_report_of_the_one_under_way(path):
         with ReportFile(path, DOWNLOAD, SilentMonitor()) as second:
             second.finish(report_of())
 
-        assert {"a"} == failed_keys(path)
+        assert {"a"} == failed_keys(path, DOWNLOAD)
 
 
 def test_the_summary_has_every_sum():

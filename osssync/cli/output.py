@@ -12,7 +12,7 @@ from osssync.config import Address, Job, LocalAddress, expand
 from osssync.keys import display
 from osssync.model import Action, ActionKind, Direction, Entry, EntryKind, Failure, Outcome, Totals
 from osssync.progress import ProgressBar
-from osssync.report import RunReport, refusal
+from osssync.report import RunReport, refusal, summary_fields
 from osssync.units import format_duration, format_rate, format_size
 
 _VERBS = {Direction.DOWNLOAD: "download", Direction.UPLOAD: "upload", Direction.COPY: "copy"}
@@ -71,6 +71,7 @@ class Printer:
         self._destination = _root(str(job.destination), recursive=job.recursive)
         self._into_folder = _is_folder(job.destination)
         self._is_local_source = isinstance(job.source, LocalAddress)
+        self._is_unread = False  # whoever read stdout has gone, and wants no more of it
 
     def decided(self, action: Action) -> None:
         """Skips and exclusions with -v, refusals always, transfers only when rehearsing."""
@@ -81,7 +82,7 @@ class Printer:
                 if self._job.options.dry_run:
                     self._object(self._verb, action.entry, dry_run=True, reason=action.reason)
             case ActionKind.REFUSE:
-                self._failed(action.entry, refusal(action).message, "")
+                self._failed(action.entry, refusal(action))
             case ActionKind.SKIP | ActionKind.EXCLUDE:
                 if self._verbose and not self._quiet:
                     self._left_out(action)
@@ -98,7 +99,7 @@ class Printer:
         if outcome.failure is None:
             self._object(self._verb, outcome.task.entry, dry_run=False, reason=outcome.note)
         else:
-            self._failed(outcome.task.entry, outcome.failure.message, outcome.failure.error)
+            self._failed(outcome.task.entry, outcome.failure)
 
     def removed(self, entry: Entry, failure: Failure | None) -> None:
         """A line for what was deleted, or could not be."""
@@ -143,22 +144,13 @@ class Printer:
             prefix = "(dryrun) " if self._job.options.dry_run else ""
             self._line(f"{prefix}{event}: {display(source)} ({action.reason})")
 
-    def _failed(self, entry: Entry, message: str, error: str) -> None:
+    def _failed(self, entry: Entry, failure: Failure) -> None:
         source, target = self._name(entry)
         if self._json:
-            self._line(
-                _as_json(
-                    {
-                        "event": "failed",
-                        "source": source,
-                        "destination": target,
-                        "error": error or "UnsafeKeyError",
-                        "message": message,
-                    }
-                )
-            )
+            fields = {"event": "failed", "source": source, "destination": target}
+            self._line(_as_json({**fields, "error": failure.error, "message": failure.message}))
             return
-        self._told(f"failed: {display(source)} to {display(target)}: {display(message)}")
+        self._told(f"failed: {display(source)} to {display(target)}: {display(failure.message)}")
 
     def _undeleted(self, name: str, failure: Failure) -> None:
         if self._json:
@@ -170,15 +162,19 @@ class Printer:
     def _told(self, line: str) -> None:
         if self._bar is not None:
             self._bar.write(line, sys.stderr)
-        else:
+        elif not self._is_unread:
             _tell(line)
 
     def _line(self, line: str) -> None:
-        if self._bar is None:
-            say(line)
-            return
-        with writing_output():
-            self._bar.write(line, sys.stdout)
+        try:
+            if self._bar is None:
+                say(line)
+                return
+            with writing_output():
+                self._bar.write(line, sys.stdout)
+        except BrokenPipeError:
+            self._is_unread = True
+            raise
 
     def _name(self, entry: Entry) -> tuple[str, str]:
         if not self._job.recursive:
@@ -193,26 +189,7 @@ def print_summary(report: RunReport, *, as_json: bool, quiet: bool) -> None:
     """The last line of a run: what it came to."""
     totals = report.totals
     if as_json:
-        say_json(
-            event="summary",
-            succeeded=report.succeeded,
-            exit_code=report.exit_code,
-            found=totals.found,
-            transferred=totals.transferred,
-            skipped=totals.skipped,
-            excluded=totals.excluded,
-            deleted=totals.deleted,
-            failed=totals.failed,
-            undeleted=totals.undeleted,
-            throttled=totals.throttled,
-            fewest_jobs=totals.fewest_jobs,
-            bytes=totals.moved_bytes,
-            seconds=round(totals.elapsed_s, 3),
-            retries=totals.retries,
-            rotations=totals.rotations,
-            dry_run=report.is_dry_run,
-            error=report.fatal.message if report.fatal else "",
-        )
+        say_json(event="summary", **summary_fields(report))
         return
     if report.fatal is not None:
         complain(report.fatal.message)

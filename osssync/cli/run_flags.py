@@ -1,13 +1,13 @@
 """Flags of whole runs: limits, deletes, locks and reports. The others are in ``flags``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from osssync.cli.flags import bytes_of, seconds_of
-from osssync.config import DeleteSettings, StateSettings, WhenBusy, parse_address
+from osssync.config import DeleteSettings, Job, StateSettings, WhenBusy, parse_address
 from osssync.errors import UsageError
 from osssync.limits import Limits
 
@@ -69,17 +69,23 @@ class RunFlags:
             when_busy=self.lock_busy,
         )
 
-    def retried_keys(self) -> frozenset[str] | None:
-        """The keys of ``--retry-from``, None without it.
+    def narrowed(self, job: Job) -> Job:
+        """The job as ``--retry-from`` narrows it to what failed in its report, if that is given.
 
         Raises:
-            UsageError: not a report of ours.
+            UsageError: not a report of ours, or of another job.
         """
+        if not self.retry_from:
+            return job
         from osssync.report_file import failed_keys
 
-        if self.retry_from and self.retry_from == self.report:
+        if self.retry_from == self.report:
             raise UsageError("--report would replace the file of --retry-from: name another one")
-        return failed_keys(Path(self.retry_from)) if self.retry_from else None
+        retried, filters = failed_keys(Path(self.retry_from), job), job.options.filters
+        if filters.files_from is not None:
+            retried &= filters.files_from
+        filters = replace(filters, files_from=retried)
+        return replace(job, options=replace(job.options, filters=filters))
 
 
 @dataclass(frozen=True, slots=True)

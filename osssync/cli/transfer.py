@@ -50,7 +50,7 @@ def cp(
         _stream(source, destination, options, output)
         return
     job = Job(parse_address(source), parse_address(destination), recursive, options)
-    _run(job, output, limits.report)
+    _run(limits.narrowed(job), output, limits.report)
 
 
 @takes(TransferFlags, DeleteFlags, FilterFlags, RunFlags, OutputFlags, ConnectionFlags)
@@ -73,7 +73,7 @@ def sync(
     options = _options(ctx, transfer, which, limits, connection)
     options = replace(options, deletes=deletes.settings())
     job = Job(parse_address(source), parse_address(destination), options=options)
-    _run(job, output, limits.report)
+    _run(limits.narrowed(job), output, limits.report)
 
 
 def _options(
@@ -83,15 +83,10 @@ def _options(
     limits: RunFlags,
     connection: ConnectionFlags,
 ) -> Options:
-    filters = which.filters(ctx.meta.get(ARGV, ()))
-    retried = limits.retried_keys()
-    if retried is not None:
-        named = filters.files_from
-        filters = replace(filters, files_from=retried if named is None else named & retried)
     return Options(
         compare=transfer.compare(Compare.TIME),
         dry_run=transfer.dry_run,
-        filters=filters,
+        filters=which.filters(ctx.meta.get(ARGV, ())),
         follow_symlinks=transfer.follow_symlinks,
         credentials=connection.credential_settings(),
         oss=connection.oss_settings(),

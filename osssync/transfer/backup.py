@@ -7,8 +7,9 @@ copy, If-Match the listed ETag ─ done ─▶ may be deleted
 """
 
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from osssync.config import Address, LocalAddress, OssAddress, TransferSettings, expand
@@ -17,6 +18,7 @@ from osssync.keys import display, join, upload_key
 from osssync.model import Direction, Entry, Failure, Outcome
 from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
+from osssync.oss.errand import GRACE_S, Errand
 from osssync.oss.replies import ObjectMeta
 from osssync.planning.assembly import Assembly
 from osssync.planning.split import first_task, part_size_of
@@ -57,9 +59,34 @@ class ObjectBackup:
         self._worker = Worker(steps, self._look, connection, settings.retries)
 
     def keep_all(self, entries: Iterable[Entry]) -> list[Failure | None]:
-        """Copy every entry; in their order, why each must not be deleted, None if it may be."""
-        with ThreadPoolExecutor(self._settings.jobs, thread_name_prefix="osssync-backup") as pool:
-            return list(pool.map(self.keep, entries))
+        """Copy every entry; in their order, why each must not be deleted, None if it may be.
+
+        Raises:
+            InterruptedRunError: stopped; what was under way had ``GRACE_S`` to end or be aborted.
+        """
+        waiting = deque(enumerate(entries))
+        wanted = len(waiting)
+        kept: dict[int, Failure | None] = {}
+
+        def serve() -> None:
+            while True:
+                try:
+                    place, entry = waiting.popleft()
+                except IndexError:  # asking first would be another thread's chance
+                    return
+                kept[place] = self.keep(entry)
+
+        count = min(self._settings.jobs, wanted)
+        errands = [Errand(serve, self._connection.stopped) for _ in range(count)]
+        try:
+            for errand in errands:
+                errand.result()
+        except BaseException:
+            waiting.clear()
+            self.stop()
+            _see_off(errands)
+            raise
+        return [kept[place] for place in range(wanted)]
 
     def keep(self, entry: Entry) -> Failure | None:
         """Copy one entry; why it must not be deleted, None if it may be. From any thread."""
@@ -115,6 +142,13 @@ class ObjectBackup:
         return replace(
             entry, size=meta.size, mtime_ns=meta.last_modified_ns, etag=meta.etag
         )  # fmt: skip
+
+
+def _see_off(errands: Sequence[Errand[None]]) -> None:
+    """Wait for all to end, together no longer than ``GRACE_S``."""
+    until_s = time.monotonic() + GRACE_S
+    for errand in errands:
+        errand.join(max(until_s - time.monotonic(), 0.0))
 
 
 def _names(key: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ from osssync.local.removal import RemovalRoot
 from osssync.model import Entry, EntryKind, Failure
 from osssync.oss.bucket import MAX_DELETES, Bucket
 from osssync.oss.connection import Connection
+from osssync.oss.errand import GRACE_S, Errand
 from osssync.retry import sleep_through
 from osssync.transfer.backup import ObjectBackup
 from osssync.transfer.worker import failure_of
@@ -51,7 +52,7 @@ class Remover(Protocol):
         """Delete entries of the destination's listing, directories after what is in them.
 
         Entries are taken up to 1,000 at a time, so a run is stopped by ending ``entries``: what
-        was taken is done, and told of.
+        was taken is told of.
 
         Raises:
             OsssyncError: it makes no sense to go on; whatever was begun has been told of.
@@ -97,7 +98,9 @@ class ObjectRemover:
         where: bucket and prefix that keys are relative to.
         retries: repeats of one request after its first attempt.
         backup: gets a copy of each object first; None for no backup.
-        wait: waits between repeats, and says whether to stop.
+        wait: waits between repeats, and says whether to stop. Then nothing more is begun, and a
+            request under way has ``GRACE_S`` to be answered: what it was to delete is told of as
+            not deleted otherwise, though it may be gone.
     """
 
     def __init__(
@@ -178,7 +181,11 @@ class ObjectRemover:
     def _repeat(self, keys: list[str]) -> dict[str, Failure]:
         whole = [self._prefix + key for key in keys]
         retry = self._connection.retry(self._retries, self._wait)
-        answer = self._connection.repeat(retry, lambda: self._bucket.delete_many(whole))
+        errand = Errand(
+            lambda: self._connection.repeat(retry, lambda: self._bucket.delete_many(whole)),
+            lambda: self._wait(0.0),
+        )
+        answer = errand.result(GRACE_S)
         cut = len(self._prefix)
         return {key[cut:]: self._refusal(key, code, text) for key, code, text in answer}
 
