@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from osssync.cli import demo, emulate, look, remove, transfer, whoami
+from osssync.cli import demo, emulate, look, remove, transfer, uploads, whoami
 from osssync.cli.groups import InOrder
 from osssync.cli.output import complain
 from osssync.cli.signals import INTERRUPTED_EXIT, interrupt_on_signals
@@ -38,6 +38,7 @@ app.command("ls")(look.ls)
 app.command("stat")(look.stat)
 app.command("cat")(look.cat)
 app.command("rm")(remove.rm)
+app.command("uploads")(uploads.uploads)
 app.command("whoami")(whoami.whoami)
 app.command("demo")(demo.demo)
 app.command("emulate")(emulate.emulate)

@@ -136,6 +136,9 @@ class TransferFlags:
     parallel: Annotated[
         int, typer.Option(help="Of these, at most so many for one object (0: all).", min=0)
     ] = 0
+    processes: Annotated[
+        str, typer.Option(metavar="N|auto", help="Worker processes; 1: none beside this one.")
+    ] = "auto"
     part_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Bytes per part of a large object [8M].")
     ] = None
@@ -176,6 +179,7 @@ class TransferFlags:
         return TransferSettings(
             jobs=self.jobs or defaults.jobs,
             parallel=self.parallel,
+            processes=_count_or_auto("--processes", self.processes),
             part_size=bytes_of("--part-size", self.part_size) if self.part_size else 0,
             bigfile_threshold=bytes_of("--bigfile-threshold", self.bigfile_threshold),
             retries=self.retries,
@@ -337,3 +341,12 @@ def seconds_of(flag: str, text: str) -> float:
 
 def _age_ns(flag: str, text: str) -> int:
     return int(seconds_of(flag, text) * 1e9)
+
+
+def _count_or_auto(flag: str, text: str) -> int:
+    """A number, or 0 for "auto"."""
+    if text == "auto":
+        return 0
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise UsageError(f"{flag} {text!r}: give a number from 1, or auto")
+    return int(text)

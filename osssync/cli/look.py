@@ -41,10 +41,10 @@ def ls(
             for bucket in list_buckets(open_one):
                 if as_json:
                     say_json(
-                        bucket=bucket.name, region=bucket.region, created=_iso(bucket.created_ns)
+                        bucket=bucket.name, region=bucket.region, created=iso(bucket.created_ns)
                     )
                 else:
-                    say(f"{_iso(bucket.created_ns)}  {bucket.region}  oss://{bucket.name}")
+                    say(f"{iso(bucket.created_ns)}  {bucket.region}  oss://{bucket.name}")
             return
         address = object_address(url)
         for line in list_objects(open_one, address, recursive=recursive):
@@ -55,14 +55,14 @@ def ls(
                     say_json(prefix=line.key)
                 else:
                     say_json(
-                        key=line.key, size=entry.size, last_modified=_iso(entry.mtime_ns),
+                        key=line.key, size=entry.size, last_modified=iso(entry.mtime_ns),
                         etag=entry.etag.strip('"'), storage_class=entry.storage_class,
                     )  # fmt: skip
             elif line.entry is None:
                 say(f"{'':20}  {'PRE':>14}  {display(name)}")
             else:
                 size = format_size(line.entry.size) if human else str(line.entry.size)
-                say(f"{_iso(line.entry.mtime_ns)}  {size:>14}  {display(name)}")
+                say(f"{iso(line.entry.mtime_ns)}  {size:>14}  {display(name)}")
 
 
 @takes(ConnectionFlags)
@@ -76,7 +76,7 @@ def stat(connection: ConnectionFlags, url: Url, as_json: JsonFlag = False) -> No
     fields: dict[str, object] = {
         "url": str(address),
         "size": meta.size,
-        "last_modified": _iso(meta.last_modified_ns),
+        "last_modified": iso(meta.last_modified_ns),
         "etag": meta.etag.strip('"'),
         "crc64": None if meta.crc64 is None else str(meta.crc64),
         "content_type": meta.content_type,
@@ -131,5 +131,6 @@ def open_connection(flags: ConnectionFlags, pool_size: int = 4) -> "Connection":
     return Connection(flags.credential_settings(), flags.oss_settings(), pool_size, warn)
 
 
-def _iso(instant_ns: int) -> str:
+def iso(instant_ns: int) -> str:
+    """``2026-01-02T03:04:05Z`` of epoch nanoseconds."""
     return datetime.fromtimestamp(instant_ns // 10**9, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

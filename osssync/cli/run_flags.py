@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from osssync.cli.flags import bytes_of, seconds_of
-from osssync.config import DeleteSettings, Job, StateSettings, WhenBusy, parse_address
+from osssync.config import DeleteSettings, Fsync, Job, StateSettings, WhenBusy, parse_address
 from osssync.errors import UsageError
 from osssync.limits import Limits
 
@@ -25,6 +25,12 @@ class RunFlags:
     max_failure: Annotated[
         int | None, typer.Option(help="End when more objects than this have failed.", min=0)
     ] = None
+    fsync: Annotated[
+        Fsync,
+        typer.Option(
+            help="Make downloads durable: together every few seconds, each at once, or never."
+        ),
+    ] = Fsync.BATCH
     report: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write a line of JSON for each object.")
     ] = None

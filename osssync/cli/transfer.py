@@ -15,7 +15,7 @@ from osssync.cli.output import Printer, complain, log_to_stderr, print_summary, 
 from osssync.cli.run_flags import DeleteFlags, RunFlags
 from osssync.cli.signals import stopping
 from osssync.cli.streams import write_output
-from osssync.config import Compare, Job, LocalAddress, Options, parse_address
+from osssync.config import Compare, Fsync, Job, LocalAddress, Options, parse_address
 from osssync.errors import LocalFileError, UsageError
 from osssync.report import RunReport
 from osssync.units import format_size
@@ -90,7 +90,7 @@ def _options(
         follow_symlinks=transfer.follow_symlinks,
         credentials=connection.credential_settings(),
         oss=connection.oss_settings(),
-        transfer=transfer.settings(),
+        transfer=replace(transfer.settings(), fsync=limits.fsync),
         limits=limits.limits(),
         state=limits.state(os.environ.get("OSSSYNC_STATE_DIR", "")),
     )
@@ -140,6 +140,8 @@ def _stream(source: str, destination: str, options: Options, output: OutputFlags
     other = parse_address(destination if source == "-" else source)
     if isinstance(other, LocalAddress) or not other.key or other.key.endswith("/"):
         raise UsageError(f"{other}: the other side of '-' must be one object, oss://bucket/key")
+    if options.transfer.fsync is not Fsync.BATCH:
+        raise UsageError("--fsync is about files of this machine, and '-' is none")
     if options.dry_run:
         say(f"(dryrun) {'upload' if source == '-' else 'download'}: {source} to {destination}")
         return

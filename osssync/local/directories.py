@@ -51,19 +51,22 @@ class Directories:
 
     Args:
         path: the root, made if missing, its parents too; it may itself be a symbolic link.
+        kept_open: so many of them, beside those in use.
+        is_synced: make each new directory's name durable at once.
 
     Raises:
         LocalFileError: it can be neither opened nor made.
     """
 
-    def __init__(self, path: str, kept_open: int = _KEPT_OPEN) -> None:
+    def __init__(self, path: str, kept_open: int = _KEPT_OPEN, *, is_synced: bool = False) -> None:
         self._path = path
         self._kept_open = kept_open
+        self._is_synced = is_synced
         self._lock = threading.Lock()
         self._recent: OrderedDict[tuple[str, ...], Directory] = OrderedDict()
         self._closed = False
         try:
-            os.makedirs(path, exist_ok=True)  # noqa: PTH103 - paths are plain text here
+            _make_root(path, is_synced=is_synced)
             self._root = Directory(self, os.open(path, _OPEN_DIRECTORY))
         except OSError as error:
             raise local_error("open the directory", path, error) from error
@@ -142,7 +145,7 @@ class Directories:
         self, above: Directory, components: tuple[str, ...], *, create: bool
     ) -> Directory:
         try:
-            fd = _open_or_make(components[-1], above.fd, create=create)
+            fd = _open_or_make(components[-1], above.fd, create=create, is_synced=self._is_synced)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -171,7 +174,7 @@ class Directories:
         return directory
 
 
-def _open_or_make(name: str, parent_fd: int, *, create: bool) -> int:
+def _open_or_make(name: str, parent_fd: int, *, create: bool, is_synced: bool) -> int:
     flags = _OPEN_DIRECTORY | os.O_NOFOLLOW
     try:
         return os.open(name, flags, dir_fd=parent_fd)
@@ -180,7 +183,25 @@ def _open_or_make(name: str, parent_fd: int, *, create: bool) -> int:
             raise
     with contextlib.suppress(FileExistsError):  # another thread, or a dangling link: open tells
         os.mkdir(name, dir_fd=parent_fd)
+        if is_synced:
+            os.fsync(parent_fd)
     return os.open(name, flags, dir_fd=parent_fd)
+
+
+def _make_root(path: str, *, is_synced: bool) -> None:
+    """Make the directory and what is missing above it; ``is_synced`` makes their names durable."""
+    missing: list[str] = []
+    above = os.path.abspath(path)  # noqa: PTH100 - paths are plain text here
+    while is_synced and not os.path.lexists(above):
+        above = os.path.dirname(above)  # noqa: PTH120 - likewise
+        missing.append(above)
+    os.makedirs(path, exist_ok=True)  # noqa: PTH103 - likewise
+    for directory in missing:
+        fd = os.open(directory, _OPEN_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def _clash(name: str, parent_fd: int) -> str:

@@ -2,90 +2,73 @@
 
     small:  part file ─▶ write ─▶ time ─▶ rename
     large:  create_part ─▶ open_part, write_at … from anywhere ─▶ publish: time, fsync, rename
-    both:   flush, now and then and at the end: one syncfs for all of them
+    both:   durable as ``durability`` says
 
 A part file lies in the directory of its target, so that the rename cannot cross file systems, and
 is removed by whatever fails. Its name follows from the run and the target: what a killed run left
-is found by the next one, which goes on with it or replaces it. Before ``flush`` returned, a small
-file may be lost in a power cut.
+is found by the next one, which goes on with it, replaces it, or removes it (``ledger``).
 """
 
 import contextlib
 import errno
 import os
 import stat
-import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Self
 
-from osssync.checksums import crc64
-from osssync.errors import OsssyncError, UnsafeKeyError
-from osssync.keys import display, is_part_file, part_file_name
+from osssync.config import Fsync
+from osssync.errors import LocalFileError, OsssyncError, UnsafeKeyError
+from osssync.keys import display, is_part_file, part_file_name, relative_path
 from osssync.local.directories import Directories, Directory
+from osssync.local.durability import Durability
 from osssync.local.failures import joined, local_error
+from osssync.local.ledger import Ledger
+from osssync.local.part_file import Buffer, PartFile, write_all
 from osssync.local.scan import entry_of
-from osssync.local.system_calls import preallocate, sync_file_system
-from osssync.model import ByteRange, Entry, EntryKind
-
-Buffer = bytes | bytearray | memoryview
+from osssync.local.system_calls import preallocate
+from osssync.model import Entry, EntryKind
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PART_FILE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A named pipe in its place must not hang us, hence O_NONBLOCK; files ignore it.
 _FOUND_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_READ_BYTES = 1 << 20
 # Nothing there, a link, or something that cannot be opened like a file (a socket).
 _NOT_OURS = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
 
 
-class PartFile:
-    """An unfinished file, open in one thread. Close it by ``with``."""
+@dataclass(frozen=True, slots=True)
+class PartNames:
+    """What a run's part files are called, and where those being written are told of.
 
-    __slots__ = ("_fd", "_path")
+    ``salt`` is what their names depend on beside their target. Two runs with the same salt would
+    write into each other's part files: they must not go on at the same time. ``ledgers`` is a
+    directory in which each process of a run tells the next run with this salt which part files a
+    kill left; "" keeps none. ``run`` names this one there. ``sweeps`` for the process that removes
+    what earlier runs left, before any other has begun.
+    """
 
-    def __init__(self, fd: int, path: str) -> None:
-        self._fd = fd
-        self._path = path
+    salt: str = ""
+    ledgers: str = ""
+    run: str = ""
+    sweeps: bool = True
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def probe(self) -> str:
+        """The name of a file that is made to see how the destination treats names.
 
-    def __exit__(self, *_: object) -> None:
-        try:
-            os.close(self._fd)
-        except OSError as error:  # network file systems report lost writes here
-            raise local_error("write", self._path, error) from error
-
-    def write_at(self, data: Buffer, offset: int) -> None:
-        """Write all of ``data`` at ``offset`` bytes from the start.
-
-        Raises:
-            DiskFullError: no space is left.
-            LocalFileError: the file system refused.
+        "" where no file may be made. No target has this name: none is called "/".
         """
-        try:
-            _write_all(self._fd, data, offset)
-        except OSError as error:
-            raise local_error("write", self._path, error) from error
+        return self.of(("", "")) if self.salt else ""
 
-    def crc64_of(self, byte_range: ByteRange) -> int:
-        """The CRC-64 of what lies there now, as far as the file reaches.
+    def of(self, components: tuple[str, ...]) -> str:
+        """The name of a target's part file."""
+        text = f"{self.salt}\0{'/'.join(components)}"
+        return part_file_name(blake2b(text.encode(), digest_size=8).hexdigest())
 
-        Raises:
-            LocalFileError: the disk could not read it.
-        """
-        view, crc = memoryview(bytearray(min(_READ_BYTES, len(byte_range)))), 0
-        offset = byte_range.start
-        try:
-            while offset < byte_range.stop:
-                count = os.preadv(self._fd, [view[: byte_range.stop - offset]], offset)
-                if count == 0:
-                    break
-                crc = crc64(view[:count], crc)
-                offset += count
-        except OSError as error:
-            raise local_error("read", self._path, error) from error
-        return crc
+
+_UNSALTED = PartNames()
 
 
 class DestinationRoot:
@@ -102,17 +85,22 @@ class DestinationRoot:
 
     Args:
         path: made if missing, its parents too.
-        salt: what the names of part files depend on beside their target. Two runs with the same
-            salt would write into each other's part files: they must not go on at the same time.
+        names: of part files; what a killed run with these names left is removed now.
+        fsync: when files become durable.
     """
 
-    def __init__(self, path: str | os.PathLike[str], salt: str = "") -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        names: PartNames = _UNSALTED,
+        fsync: Fsync = Fsync.BATCH,
+    ) -> None:
         self._path = os.fspath(path)
-        self._salt = f"{salt}\0".encode()
-        self._directories = Directories(self._path)
-        self._lock = threading.Lock()
-        self._unsynced: set[int] = set()  # devices
-        self._descriptors: dict[int, int] = {}  # by device: one to syncfs by
+        self._names = names
+        self._directories = Directories(self._path, is_synced=fsync is Fsync.EACH)
+        self._durability = Durability(self._path, fsync)
+        self._ledger = Ledger(names.ledgers, names.run)
+        self._remove_left()
 
     def __enter__(self) -> Self:
         return self
@@ -121,23 +109,39 @@ class DestinationRoot:
         self.close()
 
     def write_small(self, components: tuple[str, ...], data: Buffer, mtime_ns: int) -> None:
-        """Write a whole file and put it in place. Durable after the next ``flush``."""
+        """Write a whole file and put it in place."""
+        slot = self._ledger.note(_target(components))
         try:
             directory, fd, name = self._new_part(components)
             with directory:
                 try:
                     try:
-                        _write_all(fd, data, 0)
+                        write_all(fd, data, 0)
                         os.utime(fd, ns=(mtime_ns, mtime_ns))
+                        self._durability.written(fd, is_large=False)
                     finally:
                         os.close(fd)
                     _rename(name, components[-1], directory)
                 except BaseException:
                     _unlink(name, directory)
                     raise
-                self._remember(directory)
+                self._durability.named(directory)
         except OSError as error:
             raise self._error("write", components, error) from error
+        finally:
+            self._ledger.done(slot)
+
+    @contextlib.contextmanager
+    def noted(self, components: tuple[str, ...]) -> Iterator[None]:
+        """Meanwhile a part file of this target may be there that no journal knows.
+
+        Should this process be killed, the next run with the same salt removes it.
+        """
+        slot = self._ledger.note(_target(components))
+        try:
+            yield
+        finally:
+            self._ledger.done(slot)
 
     def create_part(self, components: tuple[str, ...], size: int) -> str:
         """Make an unfinished file of ``size`` bytes beside its target; returns its name.
@@ -187,20 +191,17 @@ class DestinationRoot:
         return PartFile(fd, joined(self._path, components))
 
     def publish(self, components: tuple[str, ...], part_name: str, mtime_ns: int) -> None:
-        """Make the finished content durable and put it in place; on failure it is removed.
-
-        The new name is durable after the next ``flush``.
-        """
+        """Give the finished content its time and its name; on failure it is removed."""
         name = _checked(part_name)  # before anything may remove it
         try:
             with self._parent(components) as directory:
                 try:
-                    _finish(name, directory, mtime_ns)
+                    self._finish(name, directory, mtime_ns)
                     _rename(name, components[-1], directory)
                 except BaseException:
                     _unlink(name, directory)
                     raise
-                self._remember(directory)
+                self._durability.named(directory)
         except OSError as error:
             raise self._error("publish", components, error) from error
 
@@ -217,7 +218,7 @@ class DestinationRoot:
     def make_directory(self, components: tuple[str, ...]) -> None:
         """Make a directory, its parents too; it is no error if it exists."""
         with self._directories.open(components, create=True) as directory:
-            self._remember(directory)
+            self._durability.named(directory)
 
     def stat(self, components: tuple[str, ...]) -> Entry | None:
         """What stands there now, links not followed; None for nothing."""
@@ -234,29 +235,19 @@ class DestinationRoot:
         return entry_of(key, status)
 
     def flush(self) -> None:
-        """Make everything put in place so far durable, by one syncfs per file system.
+        """Make everything put in place so far durable, unless that was not asked for.
 
         Raises:
-            LocalFileError: something written could not be stored. The system says so only once,
-                so nothing since the last flush may be called done.
+            LocalFileError: something written could not be stored. The system does not say what,
+                so nothing of this run may be called done.
         """
-        with self._lock:
-            unsynced, self._unsynced = self._unsynced, set()
-        try:
-            for device in unsynced:
-                sync_file_system(self._descriptors[device])
-        except OSError as error:
-            with self._lock:
-                self._unsynced |= unsynced
-            raise local_error("flush", self._path, error) from error
+        self._durability.flush()
 
     def close(self) -> None:
         """Close every descriptor. Nothing is flushed."""
-        with self._lock:
-            descriptors, self._descriptors = self._descriptors, {}
-        for fd in descriptors.values():
-            os.close(fd)
+        self._durability.close()
         self._directories.close()
+        self._ledger.close()
 
     def _parent(self, components: tuple[str, ...], *, create: bool = False) -> Directory:
         return self._directories.open(components[:-1], create=create)
@@ -270,8 +261,7 @@ class DestinationRoot:
         return self._open_new_part(components)
 
     def _open_new_part(self, components: tuple[str, ...]) -> tuple[Directory, int, str]:
-        target = self._salt + "/".join(components).encode()
-        name = part_file_name(blake2b(target, digest_size=8).hexdigest())
+        name = self._names.of(components)
         directory = self._parent(components, create=True)
         try:
             fd = _open_new(name, directory)
@@ -280,15 +270,32 @@ class DestinationRoot:
             raise
         return directory, fd, name
 
-    def _remember(self, directory: Directory) -> None:
-        """Have the next flush sync this file system. Called after the rename, never before it."""
-        # No lock is needed to see it is remembered: a flush that takes this set syncs later.
-        if directory.device in self._unsynced:
+    def _finish(self, part_name: str, directory: Directory, mtime_ns: int) -> None:
+        """Set the time and make the content durable, in this order so that the time is too."""
+        fd = os.open(part_name, _PART_FILE, dir_fd=directory.fd)
+        try:
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+            self._durability.written(fd, is_large=True)
+        finally:
+            os.close(fd)
+
+    def _remove_left(self) -> None:
+        """Remove the part files that a killed run was writing; nobody else has their names."""
+        if not (self._names.ledgers and self._names.sweeps):
             return
-        with self._lock:
-            if directory.device not in self._descriptors:
-                self._descriptors[directory.device] = os.dup(directory.fd)
-            self._unsynced.add(directory.device)
+        with self._directories.open((), create=False) as directory:
+            _unlink(self._names.probe, directory)
+        self._ledger.sweep(self._remove_part)
+
+    def _remove_part(self, target: bytes) -> bool:
+        """Remove the part file of a target; False if it may still be there."""
+        with contextlib.suppress(UnicodeDecodeError, UnsafeKeyError):  # a damaged ledger
+            components = relative_path(target.decode())
+            try:
+                self.discard(components, self._names.of(components))
+            except LocalFileError:
+                return False
+        return True
 
     def _error(self, doing: str, components: tuple[str, ...], error: OSError) -> OsssyncError:
         path = joined(self._path, components)
@@ -316,25 +323,8 @@ def _checked(part_name: str) -> str:
     return part_name
 
 
-def _write_all(fd: int, data: Buffer, offset: int) -> None:
-    count = os.pwrite(fd, data, offset)
-    if count == len(data):
-        return
-    view = memoryview(data)[count:]
-    while view:
-        offset += count
-        count = os.pwrite(fd, view, offset)
-        view = view[count:]
-
-
-def _finish(part_name: str, directory: Directory, mtime_ns: int) -> None:
-    """Set the time and make the content durable, in this order so that the time is too."""
-    fd = os.open(part_name, _PART_FILE, dir_fd=directory.fd)
-    try:
-        os.utime(fd, ns=(mtime_ns, mtime_ns))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _target(components: tuple[str, ...]) -> bytes:
+    return "/".join(components).encode()
 
 
 def _rename(name: str, target: str, directory: Directory) -> None:

@@ -1,4 +1,11 @@
-"""Local files as a source that is watched: what changes while it is read is noticed."""
+"""Local files as a source that is watched: what changes while it is read is noticed.
+
+A version is size, time, inode and ctime. An edit can keep the size, and tools that restore a time
+(``touch -r``, ``rsync -t``) hide when it was; the ctime is the kernel's own and tells. It also
+moves with a chmod or a hard link, which then costs a repetition and nothing else.
+
+Source: stat(2), inode(7), "ctime"; read 2026-11.
+"""
 
 import os
 import stat
@@ -26,7 +33,7 @@ class SourceFile:
         LocalFileError: the file system refused.
     """
 
-    __slots__ = ("_fd", "_path", "inode", "mtime_ns", "size")
+    __slots__ = ("_fd", "_path", "ctime_ns", "inode", "mtime_ns", "size")
 
     def __init__(self, path: str | os.PathLike[str], *, follow_symlinks: bool = True) -> None:
         self._path = os.fspath(path)
@@ -40,7 +47,7 @@ class SourceFile:
         if not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
             raise SourceChangedError(f"{display(self._path)} is no longer a file")
-        self.size, self.mtime_ns, self.inode = _version(status)
+        self.size, self.mtime_ns, self.inode, self.ctime_ns = _version(status)
 
     def __enter__(self) -> Self:
         return self
@@ -84,16 +91,22 @@ class SourceFile:
             raise local_error("read", self._path, error) from error
 
     def unchanged(self) -> bool:
-        """Whether size and time are still those of the opening.
+        """Whether size, times and inode are still those of the opening.
+
+        A file that was deleted meanwhile, or replaced by another, is still the one it was.
 
         Raises:
             LocalFileError: the file system refused.
         """
         try:
-            now = _version(os.fstat(self._fd))
+            status = os.fstat(self._fd)
         except OSError as error:
             raise local_error("look at", self._path, error) from error
-        return now == (self.size, self.mtime_ns, self.inode)
+        size, mtime_ns, inode, ctime_ns = _version(status)
+        if status.st_nlink == 0:  # losing its last name has moved the ctime
+            ctime_ns = self.ctime_ns
+        opened = (self.size, self.mtime_ns, self.inode, self.ctime_ns)
+        return (size, mtime_ns, inode, ctime_ns) == opened
 
     def close(self) -> None:
         """Close the file; closing it again is harmless."""
@@ -114,5 +127,5 @@ def _open_source(path: str, more_flags: int) -> int:
         return os.open(path, flags)
 
 
-def _version(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ino
+def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns

@@ -178,11 +178,11 @@ def parse_parts(body: bytes) -> PartsPage:
     return PartsPage(parts, number(root, "NextPartNumberMarker") if truncated else 0)
 
 
-def parse_uploads(body: bytes) -> UploadsPage:
-    """Read a page of ListMultipartUploads.
+def parse_uploads(body: bytes, marker: tuple[str, str] = ("", "")) -> UploadsPage:
+    """Read the page of ListMultipartUploads that was asked for with ``marker``.
 
     Raises:
-        ET.ParseError: no such document.
+        ET.ParseError: no such document, or one that does not lead on to the next.
     """
     root = parse(body, "ListMultipartUploadsResult")
     uploads = tuple(
@@ -195,8 +195,11 @@ def parse_uploads(body: bytes) -> UploadsPage:
     )
     if text(root, "IsTruncated") != "true":
         return UploadsPage(uploads, ("", ""))
-    key_marker = key_of(root, text(root, "NextKeyMarker"))
-    return UploadsPage(uploads, (key_marker, text(root, "NextUploadIdMarker")))
+    # Going on from the start, or stopping here, would both be a wrong listing without an error.
+    following = (key_of(root, text(root, "NextKeyMarker")), text(root, "NextUploadIdMarker"))
+    if not following[0] or following == marker:
+        raise ET.ParseError("truncated, but no new <NextKeyMarker>")
+    return UploadsPage(uploads, following)
 
 
 def parse_bucket_info(body: bytes) -> BucketInfo:

@@ -136,15 +136,24 @@ class MultipartVerbs:
             return documents.parse_parts(reply.body)
 
     def list_uploads(
-        self, prefix: str = "", *, marker: tuple[str, str] = ("", "")
+        self, prefix: str = "", *, marker: tuple[str, str] = ("", ""), limit: int = 1000
     ) -> documents.UploadsPage:
-        """Up to 1,000 unfinished uploads below ``prefix``, after ``marker`` of the last page."""
+        """One page of the unfinished uploads of keys that begin with ``prefix``.
+
+        Args:
+            prefix: of the keys; everything if empty.
+            marker: ``next_marker`` of the page before.
+            limit: uploads of a page, 1 to 1000.
+
+        Raises:
+            IntegrityError: the page does not say where the next one begins, or leads in a circle.
+        """
         optional = {"prefix": prefix, "key-marker": marker[0], "upload-id-marker": marker[1]}
-        params = {"uploads": "", "max-uploads": _PAGE, **_URL_ENCODED}
+        params = {"uploads": "", "max-uploads": str(limit), **_URL_ENCODED}
         params |= {name: value for name, value in optional.items() if value}
         reply = self._client.send("list uploads", Request("GET", params=params))
         with self._client.translated("list uploads", prefix):
-            return documents.parse_uploads(reply.body)
+            return documents.parse_uploads(reply.body, marker)
 
     def _etag(self, operation: str, key: str, found: Mapping[str, str], body: bytes) -> str:
         # The header is not documented for every operation that has the element; either will do.

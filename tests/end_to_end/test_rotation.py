@@ -48,10 +48,10 @@ class RevokeWithinLargeObject:
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_mixed_tree_survives_credentials_of_three_seconds(emulator, tmp_path, direction):
-    """8 workers, 200 objects, one of 256 MiB: all arrive, nothing begins again from zero."""
-    options = options_for(emulator, jobs=8, part_size=4 * MIB)
+    """8 workers, 200 objects, one of 64 MiB: all arrive, nothing begins again from zero."""
+    options = options_for(emulator, jobs=8, part_size=MIB)
     sizes = {f"small/{number:03}": 100 + number for number in range(200)}
-    sizes["large"] = 256 * MIB
+    sizes["large"] = 64 * MIB
     if direction == "up":
         make_tree(tmp_path / "source", sizes)
         places, operation = (tmp_path / "source", "oss://bucket/t"), "UploadPart"
@@ -63,7 +63,7 @@ def test_a_mixed_tree_survives_credentials_of_three_seconds(emulator, tmp_path, 
     # 64 parts, 8 at a time, 0.8 s each: more than six seconds, so more than two lifetimes.
     emulator.faults.add(Rule(Effect.DELAY, operation=operation, key="t/large", delay_s=0.8))
 
-    report = osssync.sync(*places, options, RevokeWithinLargeObject(emulator, 64 * MIB))
+    report = osssync.sync(*places, options, RevokeWithinLargeObject(emulator, 16 * MIB))
 
     assert (0, 201) == (report.exit_code, report.totals.transferred)
     if direction == "up":

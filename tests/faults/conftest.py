@@ -16,6 +16,7 @@ AT_ONCE = partial(RetryPolicy, base_s=0.001, cap_s=0.002, throttle_base_s=0.001,
 def _at_once(monkeypatch):
     """Between attempts hardly anything is waited for."""
     monkeypatch.setattr("osssync.oss.connection.RetryPolicy", AT_ONCE)
+    monkeypatch.setattr("osssync.fibers._SWEEP_S", 0.02)
 
 
 @pytest.fixture(scope="module")

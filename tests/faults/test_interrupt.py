@@ -35,7 +35,7 @@ class Large:
         self._emulator = emulator
         self._prefix = prefix
         self._is_upload = is_upload
-        self.data = os.urandom(PARTS * MIB - 17)
+        self.data = os.urandom(PARTS * PART - 17)
         self.disk = folder / prefix
         self.disk.mkdir()
         if is_upload:
@@ -45,7 +45,7 @@ class Large:
             emulator.objects.put("bucket", f"{prefix}/large", self.data)
         ends = [self.disk, f"oss://bucket/{prefix}"]
         self.command = ["sync", *(ends if is_upload else reversed(ends)), "--jobs", JOBS,
-                        "--part-size", "1M", "--bigfile-threshold", "1M", "-v"]  # fmt: skip
+                        "--part-size", "100K", "--bigfile-threshold", "100K", "-v"]  # fmt: skip
         self.process = None
 
     def hang(self):

@@ -155,7 +155,7 @@ class Case:
         else:
             rule["key"] = f"{self._prefix}o"
         if fault["effect"] == "hang":
-            stall = replace(self._job.options.oss, read_timeout_s=0.4)
+            stall = replace(self._job.options.oss, read_timeout_s=0.3)
             self._job = replace(self._job, options=replace(self._job.options, oss=stall))
         self._emulator.faults.replace([read_rule(rule)])
 

@@ -18,7 +18,7 @@ from osssync.errors import (
     UnsafeKeyError,
 )
 from osssync.keys import is_part_file
-from osssync.local import directories, files, system_calls
+from osssync.local import directories, durability, files, part_file, system_calls
 from osssync.local import source as source_module
 from osssync.local.directories import Directories
 from osssync.local.files import DestinationRoot
@@ -43,15 +43,16 @@ def _names(directory):
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
 
 
-def _fail(monkeypatch, name, number, module=files):
-    """Make a system call fail for the module under test alone, as the system would."""
+def _fail(monkeypatch, name, number, *modules):
+    """Make a system call fail for the modules under test alone, as the system would."""
 
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
     fake = type("FakeOs", (), {"__getattr__": lambda _, attribute: getattr(os, attribute)})()
     setattr(fake, name, refuse)
-    monkeypatch.setattr(module, "os", fake)
+    for module in modules or (files, part_file, durability):
+        monkeypatch.setattr(module, "os", fake)
 
 
 def _descriptors():
@@ -416,7 +417,7 @@ def test_an_interrupt_leaves_no_debris(root, below, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files, "_write_all", interrupt)
+    monkeypatch.setattr(files, "write_all", interrupt)
 
     with pytest.raises(KeyboardInterrupt):
         root.write_small(("f",), b"x", MTIME_NS)
@@ -539,7 +540,7 @@ def test_the_name_of_a_part_file_follows_from_run_and_target(tmp_path):
     """The next run finds it; another job or another target never gets the same."""
     names = []
     for salt, target in (("job", "f"), ("job", "f"), ("job", "g"), ("other", "f"), ("jobf", "")):
-        with DestinationRoot(tmp_path / "root", salt) as root:
+        with DestinationRoot(tmp_path / "root", files.PartNames(salt)) as root:
             names.append(root.create_part((target or "f",), 1))
 
     assert names[0] == names[1]
@@ -584,7 +585,7 @@ def test_a_link_in_a_part_files_place_is_removed_and_not_followed(root, below, t
 
 def test_what_is_found_can_be_compared(root, below):
     """The CRC of each range, also of one that is longer than the buffer; short where it ends."""
-    data = os.urandom(files._READ_BYTES + 77)
+    data = os.urandom(part_file._READ_BYTES + 77)
     name = root.create_part(("f",), len(data))
     (below / name).write_bytes(data)
 
@@ -685,7 +686,9 @@ def test_closing_leaves_no_descriptor(tmp_path):
 @pytest.fixture
 def synced(monkeypatch):
     devices = []
-    monkeypatch.setattr(files, "sync_file_system", lambda fd: devices.append(os.fstat(fd).st_dev))
+    monkeypatch.setattr(
+        durability, "sync_file_system", lambda fd: devices.append(os.fstat(fd).st_dev)
+    )
     return devices
 
 
@@ -710,7 +713,7 @@ def test_a_failed_flush_is_told_and_tried_again(root, monkeypatch):
     def refuse(_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(files, "sync_file_system", refuse)
+    monkeypatch.setattr(durability, "sync_file_system", refuse)
 
     for _ in range(2):
         with pytest.raises(LocalFileError, match="cannot flush"):
@@ -803,6 +806,30 @@ def test_a_source_that_shrinks_is_noticed_while_it_is_read(source):
         with pytest.raises(SourceChangedError, match="ends at 6 B"):
             file.read_into(bytearray(5), 4)
         assert not file.unchanged()
+
+
+def test_an_edit_that_puts_the_time_back_is_noticed(source):
+    """Nobody can set the ctime; its clock may tick only every few milliseconds."""
+    with SourceFile(source) as file:
+        while source.stat().st_ctime_ns == file.ctime_ns:
+            source.write_bytes(b"9876543210")
+            os.utime(source, ns=(MTIME_NS, MTIME_NS))
+
+        assert (10, MTIME_NS) == (source.stat().st_size, source.stat().st_mtime_ns)
+        assert not file.unchanged()
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_file_that_is_gone_is_still_the_one_that_was_opened(source, replaced):
+    """Its last name takes the ctime along, and nothing of its bytes."""
+    with SourceFile(source) as file:
+        if replaced:
+            source.with_name("other").write_bytes(b"other")
+            source.with_name("other").replace(source)
+        else:
+            source.unlink()
+
+        assert file.unchanged()
 
 
 def test_an_edit_of_the_same_size_is_noticed_by_its_time(source):

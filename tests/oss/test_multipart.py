@@ -172,3 +172,14 @@ def test_uploads_are_listed_with_decoded_keys(server, bucket):
         "/bucket/?uploads&max-uploads=1000&encoding-type=url"
         "&prefix=a%2F&key-marker=a%2Fb&upload-id-marker=U9"
     )
+
+
+@pytest.mark.parametrize("following", ["", "<NextKeyMarker>k</NextKeyMarker>"])
+def test_a_page_of_uploads_that_leads_nowhere_is_an_integrity_error(server, bucket, following):
+    """Stopping there, or asking for the same page for ever, would both be wrong."""
+    name = "ListMultipartUploadsResult"
+    document = f"<{name}><IsTruncated>true</IsTruncated>{following}</{name}>"
+    server.answers(Answer(body=document.encode()))
+
+    with pytest.raises(IntegrityError, match="NextKeyMarker"):
+        bucket.list_uploads("k", marker=("k", ""))

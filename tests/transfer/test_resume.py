@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from osssync.emulator.faults import Effect
-from osssync.local.files import DestinationRoot
-from osssync.model import Direction, Entry, Step, Unfinished
+from osssync.local.files import DestinationRoot, PartNames
+from osssync.local.source import SourceFile
+from osssync.model import ByteRange, Direction, Entry, Step, Unfinished
 from osssync.oss.connection import Connection
 from osssync.planning.assembly import Assembly
 from osssync.planning.split import clean_up_task, first_task
@@ -101,7 +102,7 @@ def down(emulator, connected, tmp_path):
     connection, transfer = connected
     etag = emulator.objects.put("bucket", "a/source", DATA)
     entry = Entry("source", SIZE, 1_700_000_000 * 10**9, etag=etag)
-    with DestinationRoot(tmp_path / "out", "job") as root:
+    with DestinationRoot(tmp_path / "out", PartNames("job")) as root:
         steps = Download(connection.bucket("bucket"), "a/", root)
         worker = worker_of(connection, steps, entry)
         yield Side(emulator, worker, entry, Direction.DOWNLOAD, transfer)
@@ -374,7 +375,7 @@ def test_every_page_of_parts_is_read(up, emulator, monkeypatch):
     assert DATA == uploaded(emulator)
 
 
-@pytest.mark.parametrize("edit", ["bytes", "time", "size", "inode", "gone"])
+@pytest.mark.parametrize("edit", ["bytes", "time", "size", "inode", "hidden", "gone"])
 def test_a_file_that_is_not_the_same_begins_anew(up, emulator, source, edit):
     """The old upload is aborted first; parts of two versions never meet in one object."""
     left = up.interrupted(parts=3)
@@ -393,6 +394,10 @@ def test_a_file_that_is_not_the_same_begins_anew(up, emulator, source, edit):
             other.write_bytes(OTHER)
             os.utime(other, (1_700_000_000, 1_700_000_000))
             other.replace(source)
+        case "hidden":  # same file, same size, and the time put back
+            with source.open("r+b") as file:
+                file.write(OTHER)
+            os.utime(source, (1_700_000_000, 1_700_000_000))
         case "gone":
             source.unlink()
     if source.exists():
@@ -407,6 +412,43 @@ def test_a_file_that_is_not_the_same_begins_anew(up, emulator, source, edit):
     else:
         assert assembly.outcome.failure is None
         assert expected == uploaded(emulator)
+
+
+def test_a_record_without_a_ctime_begins_anew(up, emulator):
+    """An older osssync wrote none, so that an edit since then may be hidden."""
+    left = up.interrupted(parts=3)
+    left = replace(left, pinned=replace(left.pinned, ctime_ns=0))
+
+    assembly = up.resume(left)
+
+    assert assembly.outcome.failure is None
+    assert up.aborted(left)
+    assert DATA == uploaded(emulator)
+
+
+@pytest.mark.parametrize("step", [Step.WHOLE, Step.PART])
+def test_an_edit_that_is_hidden_is_noticed_while_bytes_are_sent(up, source, monkeypatch, step):
+    """Same size, and the time put back before the last look: the object begins again."""
+    read_at = SourceFile.read_at
+
+    def edited(self, amount, offset):
+        monkeypatch.undo()
+        data = read_at(self, amount, offset)
+        with source.open("r+b") as file:
+            file.write(OTHER)
+        os.utime(source, (1_700_000_000, 1_700_000_000))
+        return data
+
+    task = first_task(1, up.entry, up.target, up.direction, up.transfer)
+    if step is Step.PART:
+        pinned = up.worker.run(task).pinned
+        task = replace(task, pinned=pinned, part_number=1, byte_range=ByteRange(0, PART))
+    monkeypatch.setattr(SourceFile, "read_at", edited)
+
+    outcome = up.worker.run(replace(task, step=step))
+
+    assert "SourceChangedError" == outcome.failure.error
+    assert up.entry == outcome.restart
 
 
 def test_other_headers_begin_anew(up, emulator, connected, source):
