@@ -122,6 +122,14 @@ class OssSettings:
     read_timeout_s: float = 30.0  # without a single byte
 
 
+class Fsync(Enum):
+    """When downloaded files become durable: what a power cut may take."""
+
+    BATCH = "batch"  # all of them every few seconds and at the end; large ones before their rename
+    EACH = "each"  # every file before its rename, and its directory after it
+    NONE = "none"  # when the system likes
+
+
 @dataclass(frozen=True, slots=True)
 class TransferSettings:
     """How to move bytes.
@@ -133,16 +141,20 @@ class TransferSettings:
 
     jobs: int = field(default_factory=lambda: min(16, 4 * (os.cpu_count() or 1)))
     parallel: int = 0  # 0: as many as jobs
+    processes: int = 0  # 0: as the machine and the job suggest; 1: this one alone
     part_size: int = 0  # bytes
     bigfile_threshold: int = 16 * MIB  # bytes
     retries: int = 9  # repeats of one request after its first attempt
     headers: tuple[tuple[str, str], ...] = ()  # of new objects: content type, metadata, class, ACL
+    fsync: Fsync = Fsync.BATCH  # of files; nothing but BATCH goes with uploads and copies
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= 1024:
             raise UsageError(f"--jobs {self.jobs}: give 1 to 1024")
         if not 0 <= self.parallel <= 1024:
             raise UsageError(f"--parallel {self.parallel}: give 1 to 1024")
+        if not 0 <= self.processes <= 64:
+            raise UsageError(f"--processes {self.processes}: give 1 to 64, or auto")
         if self.part_size and not MIN_PART_BYTES <= self.part_size <= MAX_PART_BYTES:
             raise UsageError(f"--part-size {self.part_size}: OSS takes 100K to 5G")
         if not 1 <= self.bigfile_threshold <= MAX_PART_BYTES:

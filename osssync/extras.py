@@ -12,6 +12,7 @@ from typing import Self
 
 from osssync.config import DeleteSettings
 from osssync.filters import Filters
+from osssync.local.namesakes import Namesakes
 from osssync.model import Entry
 from osssync.planning.deletes import DeleteGuards, Doomed, parse_max_delete, verdict
 from osssync.spool import Spool
@@ -55,12 +56,31 @@ class Extras:
             for entry in self._doomed.see(source, destination):
                 self._spool.append(entry)
 
-    def end(self) -> None:
-        """Both listings were read to their end."""
+    def end(self, namesakes: Namesakes | None = None) -> None:
+        """Both listings were read to their end.
+
+        Args:
+            namesakes: of a destination that may ignore case: what is a file or directory of the
+                source there, whatever its case, is no extra.
+        """
         if self._spool is not None:
             for entry in self._doomed.end():
                 self._spool.append(entry)
+            if namesakes is not None and namesakes.matter:
+                self._spare(namesakes)
         self._complete = True
+
+    def _spare(self, namesakes: Namesakes) -> None:
+        """Leave out what the source has in another case. Only now are all its names known."""
+        if self._spool is None:
+            return
+        doomed, self._spool = self._spool, Spool()
+        with doomed:
+            for entry in doomed:
+                if namesakes.is_of_source(entry.key):
+                    self._doomed.spare()
+                else:
+                    self._spool.append(entry)
 
     def objection(self, failures: int) -> str:
         """Why nothing may be deleted, in words for the user; "" if there is nothing against it."""

@@ -36,21 +36,23 @@ _here = threading.local()
 
 
 class Loop:
-    """The fibers of the thread that makes it. All but ``wake`` belongs to that thread.
+    """The fibers of the thread that calls ``run``. All but ``wake`` belongs to that thread.
 
     Args:
-        between: called between two rounds, when every fiber that could go on has.
+        between: called between two rounds, when every fiber that could go on has; says for how
+            many seconds it need not be called.
     """
 
-    def __init__(self, between: Callable[[], None]) -> None:
+    def __init__(self, between: Callable[[], float]) -> None:
         self._between = between
         self._epoll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._bell, select.EPOLLIN)
-        self._hub = getcurrent()
+        self._hub = getcurrent()  # of the thread that runs, once it does
         self._ready: deque[greenlet] = deque()
         self._parked: deque[greenlet] = deque()
         self._waiting: dict[int, tuple[greenlet, int, float]] = {}  # by descriptor
+        self._listeners: dict[int, Callable[[], None]] = {}
         self._missed: set[int] = set()  # became readable while nobody waited
         self._sleepers: list[tuple[float, int, greenlet]] = []
         self._slept = 0
@@ -72,13 +74,14 @@ class Loop:
     def run(self, goes_on: Callable[[], bool]) -> None:
         """Serve all fibers while ``goes_on`` says so, and until the last has ended."""
         _here.loop = self
+        self._hub = getcurrent()
         try:
             while True:
                 self._resume()
-                self._between()
+                pause_s = self._between()
                 if not (goes_on() or self._alive):
                     return
-                self._listen()
+                self._look(pause_s)
         finally:
             del _here.loop
 
@@ -90,6 +93,11 @@ class Loop:
     def wake(self) -> None:
         """End the current wait soon; from any thread."""
         os.eventfd_write(self._bell, 1)
+
+    def listen(self, descriptor: int, heard: Callable[[], None]) -> None:
+        """Call ``heard``, which must not wait for anything, while there is something to read."""
+        self._listeners[descriptor] = heard
+        self._epoll.register(descriptor, select.EPOLLIN)
 
     @property
     def parked(self) -> int:
@@ -151,10 +159,10 @@ class Loop:
         for _ in range(len(ready)):
             ready.popleft().switch(_READY)
 
-    def _listen(self) -> None:
+    def _look(self, pause_s: float) -> None:
         """Wait for what fibers wait for, and let those go on."""
         now_s = time.monotonic()
-        pause_s = _SWEEP_S
+        pause_s = min(pause_s, _SWEEP_S)
         if self._sleepers:
             pause_s = min(pause_s, max(self._sleepers[0][0] - now_s, 0.0))
         for descriptor, events in self._epoll.poll(0 if self._ready else pause_s):
@@ -167,6 +175,10 @@ class Loop:
     def _told(self, descriptor: int, events: int) -> None:
         if descriptor == self._bell:
             os.eventfd_read(self._bell)
+            return
+        heard = self._listeners.get(descriptor)
+        if heard is not None:
+            heard()
             return
         found = self._waiting.get(descriptor)
         if found is not None and events & (found[1] | select.EPOLLHUP | select.EPOLLERR):

@@ -89,8 +89,9 @@ class Pinned:
     """An unfinished large object, pinned to one version of its source. Made by START.
 
     ``transfer_id`` is the upload id, or the name of the part file. ``etag`` (objects) or
-    ``size, mtime_ns, inode`` (files) is the version every part must come from. ``headers_hash``
-    stands for the headers an upload or copy was begun with, which its object will have.
+    ``size, mtime_ns, inode, ctime_ns`` (files) is the version every part must come from.
+    ``headers_hash`` stands for the headers an upload or copy was begun with, which its object
+    will have.
     """
 
     transfer_id: str
@@ -99,6 +100,7 @@ class Pinned:
     mtime_ns: int = 0
     inode: int = 0
     headers_hash: str = ""
+    ctime_ns: int = 0  # nobody can set it; 0 where no file was pinned, or by an older osssync
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,15 @@ class Outcome:
     retries: int = 0
     note: str = ""
     restart: Entry | None = None  # the source changed: begin again with this entry
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What it took to be served so far, over all workers of an engine."""
+
+    rotations: int = 0  # credential sets that replaced another one
+    throttled: int = 0  # answers that asked to slow down
+    fewest_jobs: int = 0  # requests in flight at the slowest moment; 0 if never throttled
 
 
 @dataclass(frozen=True, slots=True)

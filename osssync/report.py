@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from osssync.errors import LocalFileError, OsssyncError, UnsafeKeyError, UnsupportedFileError
-from osssync.model import Action, ActionKind, Entry, EntryKind, Failure, Outcome, Totals
+from osssync.model import Action, ActionKind, Effort, Entry, EntryKind, Failure, Outcome, Totals
 from osssync.ranges import MAX_OBJECT_BYTES
-from osssync.throttle import Pace
 
 KEPT_FAILURES = 1000
 """Failures kept in memory; all of them are counted, and a report file holds all of them."""
@@ -108,11 +107,11 @@ class Tally:
         self,
         *,
         elapsed_s: float,
-        rotations: int = 0,
-        pace: Pace | None = None,
+        effort: Effort | None = None,
         fatal: Failure | None = None,
     ) -> RunReport:
         """Everything so far as a report."""
+        effort = effort or Effort()
         totals = Totals(
             found=self._found,
             transferred=self._transferred,
@@ -123,9 +122,9 @@ class Tally:
             undeleted=self._undeleted,
             moved_bytes=self._moved_bytes,
             retries=self._retries,
-            rotations=rotations,
-            throttled=pace.throttled if pace else 0,
-            fewest_jobs=pace.lowest if pace and pace.throttled else 0,
+            rotations=effort.rotations,
+            throttled=effort.throttled,
+            fewest_jobs=effort.fewest_jobs,
             elapsed_s=elapsed_s,
         )
         return RunReport(totals, tuple(self._failures), fatal)

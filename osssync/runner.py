@@ -18,13 +18,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from osssync.config import Job, WhenBusy
 from osssync.decisions import decide_all
-from osssync.engines.local import LocalEngine
 from osssync.errors import (
     GuardRefusedError,
     InterruptedRunError,
@@ -33,6 +31,7 @@ from osssync.errors import (
 )
 from osssync.extras import Extras
 from osssync.journal import Journal, RunRecord, default_state_dir, job_key
+from osssync.local.files import PartNames
 from osssync.locks import Lock, acquire
 from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task
 from osssync.oss.connection import Connection, Patience
@@ -40,8 +39,9 @@ from osssync.oss.errand import Errand
 from osssync.progress import Monitor, ShieldedMonitor, SilentMonitor
 from osssync.report import RunReport, Tally
 from osssync.traffic import Traffic, Watch
-from osssync.transfer.worker import Worker, failure_of
+from osssync.transfer.worker import failure_of
 from osssync.trees import Trees, open_trees
+from osssync.workforce import open_engine, recruit
 
 
 def run(job: Job, monitor: Monitor | None = None, stop: threading.Event | None = None) -> RunReport:
@@ -87,7 +87,7 @@ def plan(job: Job) -> Iterator[Action]:
 def _carry_out(job: Job, watch: Watch, started_s: float) -> RunReport:
     try:
         with _lock(job, watch) as lock:
-            return _run_locked(job, _salt(job, is_alone=lock.held), watch, started_s)
+            return _run_locked(job, _part_names(job, is_alone=lock.held), watch, started_s)
     except LockBusyError as error:
         if job.options.state.when_busy is not WhenBusy.SKIP:
             raise
@@ -95,16 +95,16 @@ def _carry_out(job: Job, watch: Watch, started_s: float) -> RunReport:
         return watch.tally.report(elapsed_s=time.monotonic() - started_s)
 
 
-def _run_locked(job: Job, salt: str, watch: Watch, started_s: float) -> RunReport:
+def _run_locked(job: Job, names: PartNames, watch: Watch, started_s: float) -> RunReport:
     with (
+        recruit(job, names) as crew,  # first of all: from here on there are threads
         _connect(job, watch.monitor, watch.stop) as connection,
         _extras(job) as extras,
         Journal.open(_state_dir(job), watch.monitor.warned) as journal,
     ):
-        trees = _open_trees(job, connection, salt)
+        trees = _open_trees(job, connection, names)
         run_id = journal.begin_run(_record(job))
-        worker = Worker(trees.open_steps(), trees.look, connection, job.options.transfer.retries)
-        with closing(LocalEngine(worker, job.options.transfer.jobs)) as engine:
+        with open_engine(job, trees, connection, crew, watch.monitor.warned) as engine:
             traffic = Traffic(job, trees, engine, journal, watch)
             traffic.go(decide_all(job, trees, extras), started_s)
             fatal = traffic.fatal
@@ -112,8 +112,7 @@ def _run_locked(job: Job, salt: str, watch: Watch, started_s: float) -> RunRepor
                 fatal = _delete(extras, trees, watch, fatal)
             report = watch.tally.report(
                 elapsed_s=time.monotonic() - started_s,
-                rotations=engine.rotations,
-                pace=connection.pace,
+                effort=engine.effort,
                 fatal=fatal,
             )
         for failed in report.failures:
@@ -188,9 +187,9 @@ def _connect(job: Job, monitor: Monitor, stop: threading.Event) -> Connection:
     return Connection(options.credentials, options.oss, pool_size, monitor.warned, patience)
 
 
-def _open_trees(job: Job, connection: Connection, salt: str = "") -> Trees:
+def _open_trees(job: Job, connection: Connection, names: PartNames | None = None) -> Trees:
     """The trees of a job, whose single objects are looked up so that a stop is heard meanwhile."""
-    trees = Errand(lambda: open_trees(job, connection, salt), connection.stopped).result()
+    trees = Errand(lambda: open_trees(job, connection, names), connection.stopped).result()
     if job.recursive:
         return trees  # listings hear it on their own
 
@@ -218,15 +217,18 @@ def _lock(job: Job, watch: Watch) -> Lock:
     return acquire(path, wait_s, wait=watch.stop.wait, warn=watch.monitor.warned)
 
 
-def _salt(job: Job, *, is_alone: bool) -> str:
+def _part_names(job: Job, *, is_alone: bool) -> PartNames:
     """What the names of our part files depend on, so that no two runs at once share them.
 
     The same for the next run of this job here, which goes on with them; another one where the lock
     could not be had, or where other runs do not see it.
     """
     if not is_alone:
-        return os.urandom(16).hex()
-    return f"{job_key(job)} {os.uname().nodename} {_state_dir(job)}"
+        return PartNames(os.urandom(16).hex())
+    node = os.uname().nodename
+    ledgers = _state_dir(job) / "ledgers" / f"{job_key(job)}-{node}"
+    salt = f"{job_key(job)} {node} {_state_dir(job)}"
+    return PartNames(salt, str(ledgers), os.urandom(8).hex())
 
 
 def _record(job: Job) -> RunRecord:

@@ -74,6 +74,11 @@ class Pace:
         """
         return Slot(self)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the run is to end: long work of its own looks here now and then."""
+        return self._stopped
+
     def stop(self) -> None:
         """Let everybody through, now and later: what is left to do is to put things away."""
         with self._lock:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from osssync.config import Compare, Job, LocalAddress, OssAddress, expand
+from osssync.config import Compare, Fsync, Job, LocalAddress, OssAddress, expand
 from osssync.errors import LocalFileError, NotFoundError, UnsafeKeyError, UsageError
 from osssync.keys import relative_directory, relative_path, upload_key
-from osssync.local.files import DestinationRoot
+from osssync.local.case import ignores_case
+from osssync.local.files import DestinationRoot, PartNames
 from osssync.local.removal import RemovalRoot
 from osssync.local.scan import scan
-from osssync.model import Entry, EntryKind
+from osssync.model import Direction, Entry, EntryKind
 from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
 from osssync.oss.tree import list_tree
@@ -30,13 +31,18 @@ from osssync.transfer.steps import Steps
 from osssync.transfer.upload import Upload, dont_wait
 
 
+def _tells_case_apart() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Trees:
     """A job's source and destination, ready to be listed.
 
     Both listings are sorted by key and may be taken once. ``target_of`` gives the key or path of
     an entry relative to the destination, and raises UnsafeKeyError where it has none.
-    ``open_steps`` may create the destination directory; nothing else here writes.
+    ``open_steps`` may create the destination directory, and ``ignores_case``, asked after it, a
+    file for an instant; nothing else here writes.
     """
 
     source: Callable[[], Iterator[Entry]]
@@ -45,10 +51,11 @@ class Trees:
     look: Callable[[Entry], Entry | None]  # the entry as the source has it now
     open_steps: Callable[[], Steps]
     open_remover: Callable[[threading.Event], Remover]
+    ignores_case: Callable[[], bool] = _tells_case_apart  # whether "A" and "a" are one file there
 
 
-def open_trees(job: Job, connection: Connection, salt: str = "") -> Trees:
-    """The trees of a job; ``salt`` makes the names of its part files its own.
+def open_trees(job: Job, connection: Connection, names: PartNames | None = None) -> Trees:
+    """The trees of a job; ``names`` are those of its part files, None if nothing is written.
 
     Raises:
         UsageError: the addresses do not fit together.
@@ -57,9 +64,11 @@ def open_trees(job: Job, connection: Connection, salt: str = "") -> Trees:
     """
     if job.options.deletes.backup is not None:
         check_backup(job.source, job.destination, job.options.deletes.backup)
+    if job.options.transfer.fsync is not Fsync.BATCH and job.direction is not Direction.DOWNLOAD:
+        raise UsageError(f"--fsync is about files of this machine, and {job.destination} is OSS")
     match job.source, job.destination:
         case OssAddress() as source, LocalAddress() as destination:
-            return _download(job, connection, (source, destination), salt)
+            return _download(job, connection, (source, destination), names or PartNames())
         case LocalAddress() as source, OssAddress() as destination:
             return _upload(job, connection, source, destination)
         case OssAddress() as source, OssAddress() as destination:
@@ -105,11 +114,16 @@ def file_entry(path: str, key: str, *, follow_symlinks: bool = True) -> Entry:
 
 
 def _download(
-    job: Job, connection: Connection, ends: tuple[OssAddress, LocalAddress], salt: str
+    job: Job, connection: Connection, ends: tuple[OssAddress, LocalAddress], names: PartNames
 ) -> Trees:
     source, destination = ends
     bucket = connection.bucket(source.bucket)
     path = expand(destination)
+
+    def steps(prefix: str, root: Path) -> Download:
+        opened = DestinationRoot(root, names, job.options.transfer.fsync)
+        return Download(bucket, prefix, opened, lambda: connection.pace.stopped)
+
     if job.recursive:
         prefix = tree_prefix(source.key)
         backup = _local_backup(job)
@@ -118,8 +132,9 @@ def _download(
             destination=lambda: _scan_destination(path, job),
             target_of=_safe_target,
             look=_look_at_object(bucket, prefix),
-            open_steps=lambda: Download(bucket, prefix, DestinationRoot(str(path), salt)),
+            open_steps=lambda: steps(prefix, path),
             open_remover=lambda _stop: FileRemover(RemovalRoot(str(path), backup)),
+            ignores_case=lambda: ignores_case(str(path), names.probe),
         )
     entry = _single_object(connection, bucket, source, job.options.transfer.retries)
     folder, name = path.parent, path.name
@@ -131,7 +146,7 @@ def _download(
         destination=lambda: _existing_file(folder / name, entry.key),
         target_of=lambda _entry: name,
         look=_look_at_object(bucket, ""),
-        open_steps=lambda: Download(bucket, "", DestinationRoot(str(folder), salt)),
+        open_steps=lambda: steps("", folder),
         open_remover=_nothing_to_remove,
     )
 

@@ -1,5 +1,6 @@
 """What every test shares: no way out of this machine, an emulator, and an eye on secrets."""
 
+import itertools
 import os
 import re
 import shutil
@@ -46,10 +47,19 @@ def _no_way_out(tmp_path_factory):
     assert not escapes.exists(), f"something tried to leave this machine: {escapes.read_text()}"
 
 
+@pytest.fixture(scope="session")
+def _states(tmp_path_factory):
+    """One directory for the state of all tests: pytest reads all that it has made for each more."""
+    return tmp_path_factory.mktemp("states"), itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def _state_of_its_own(tmp_path_factory, monkeypatch):
+def _state_of_its_own(_states, monkeypatch):
     """Every test has its own journal and locks, and its programs too."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    folder, numbers = _states
+    own = folder / str(next(numbers))
+    own.mkdir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(own))
 
 
 @pytest.fixture

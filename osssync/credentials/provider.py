@@ -15,14 +15,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from osssync.credentials.locks import ForkSafeLock
 from osssync.credentials.schedule import Pace
 from osssync.errors import CredentialsError
-
-if TYPE_CHECKING:
-    from oss2.credentials import Credentials
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +33,7 @@ class Snapshot:
     """One set of credentials as its source handed it out. Never changes, never leaves the process.
 
     Instants are epoch seconds. ``expires_at_s`` is ``math.inf`` for keys that never expire.
-    ``identity`` is the role or profile, for people.
+    ``identity`` is the role or profile, for people. The getters are what oss2 signs with.
     """
 
     access_key_id: str
@@ -45,6 +42,18 @@ class Snapshot:
     expires_at_s: float
     fetched_at_s: float
     identity: str
+
+    def get_access_key_id(self) -> str:
+        """The AccessKeyId; not a secret, but masked in output."""
+        return self.access_key_id
+
+    def get_access_key_secret(self) -> str:
+        """The AccessKeySecret."""
+        return self.access_key_secret
+
+    def get_security_token(self) -> str:
+        """The STS token; empty for a long-lived key."""
+        return self.security_token
 
     @property
     def masked_id(self) -> str:
@@ -81,7 +90,6 @@ class _Held:
     """A snapshot with all that the signing path needs, worked out once."""
 
     snapshot: Snapshot
-    credentials: "Credentials"  # what oss2 signs with
     taken_at_s: float  # epoch
     taken_at_mono_s: float
     refresh_after_s: float  # age
@@ -144,13 +152,13 @@ class RefreshingCredentialsProvider:
         """How often the source was asked, failures included."""
         return self._fetches
 
-    def get_credentials(self) -> "Credentials":
+    def get_credentials(self) -> Snapshot:
         """The set to sign with now, as oss2's own type; the same object until the next rotation.
 
         Raises:
             CredentialsError: there is no valid set and none could be fetched.
         """
-        return self._current().credentials
+        return self._current().snapshot
 
     def snapshot(self) -> Snapshot:
         """The set ``get_credentials`` would sign with now.
@@ -253,13 +261,8 @@ class RefreshingCredentialsProvider:
         return fresh
 
     def _publish(self, snapshot: Snapshot) -> _Held:
-        from oss2.credentials import Credentials
-
         now_s = self._clock()
         life_s = _life_s(snapshot, now_s)
-        credentials = Credentials(
-            snapshot.access_key_id, snapshot.access_key_secret, snapshot.security_token
-        )
         with self._swap.entered():
             previous = self._held
             repeated = previous is not None and (
@@ -268,7 +271,6 @@ class RefreshingCredentialsProvider:
             pace = self._pace.look_again_after_s if repeated else self._pace.refresh_after_s
             fresh = self._held = _Held(
                 snapshot=snapshot,
-                credentials=credentials,
                 taken_at_s=now_s,
                 taken_at_mono_s=self._monotonic(),
                 refresh_after_s=pace(life_s, self._jitter()),

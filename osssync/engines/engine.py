@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from osssync.model import Outcome, Task
+from osssync.model import Effort, Outcome, Task
 
 
 class Engine(Protocol):
@@ -21,8 +21,8 @@ class Engine(Protocol):
         """Tasks submitted whose outcome is not there yet."""
 
     @property
-    def rotations(self) -> int:
-        """Credential sets replaced so far, all workers together."""
+    def effort(self) -> Effort:
+        """What it took so far, all workers together."""
 
     def submit(self, batch: Sequence[Task]) -> None:
         """Take tasks; never blocks."""

@@ -1,12 +1,10 @@
-"""Fibers of one thread: for small objects, many at once. ``osssync.fibers`` says why.
+"""Fibers on one thread: for small objects, many at once. ``osssync.fibers`` says why.
 
-submit ─▶ deque ─▶ a fiber: worker.run ─▶ done … all that could go on have ─▶ outcomes
+submit ─▶ deque ─▶ a fiber: worker.run ─▶ done … all that could go on have ─▶ deliver
 """
 
-import threading
 from collections import deque
-from collections.abc import Sequence
-from queue import SimpleQueue
+from collections.abc import Callable, Sequence
 
 from osssync.fibers import Loop
 from osssync.model import Outcome, Task
@@ -14,84 +12,63 @@ from osssync.transfer.worker import Worker
 
 
 class Fibers:
-    """Up to ``wanted`` fibers on one thread, over one worker; both are made when needed.
+    """Up to ``wanted`` fibers over one worker, made when needed, on the thread that calls ``run``.
 
     Args:
         worker: does the tasks, which must not keep the thread.
         wanted: how many tasks are under way at once.
-        outcomes: where they end, in lists.
+        deliver: takes what was done since it was last called, perhaps nothing, and says for how
+            many seconds it need not be called; between two rounds of the loop.
     """
 
     def __init__(
-        self, worker: Worker, wanted: int, outcomes: SimpleQueue[Sequence[Outcome]]
+        self, worker: Worker, wanted: int, deliver: Callable[[Sequence[Outcome]], float]
     ) -> None:
         self._worker = worker
         self._wanted = wanted
-        self._outcomes = outcomes
+        self._deliver = deliver
         self._tasks: deque[Task] = deque()
         self._done: list[Outcome] = []  # in this round of the loop
-        self._loop: Loop | None = None
-        self._thread: threading.Thread | None = None
         self._begun = 0
-        self.broken: BaseException | None = None
-        """Why nothing more will come, if the thread has died."""
-        self._closing = False
+        self._is_closing = False
+        self.loop = Loop(self._between)
+        """Of the thread that will ``run``; others may only ``wake`` it."""
 
     def submit(self, batch: Sequence[Task]) -> None:
-        """Queue tasks; never blocks for long."""
+        """Queue tasks, from any thread; never blocks."""
         self._tasks.extend(batch)
-        if self._thread is None:
-            started = threading.Event()
-            self._thread = threading.Thread(
-                target=self._serve, args=(started,), name="osssync-fibers", daemon=True
-            )
-            self._thread.start()
-            started.wait()
-        elif self._loop is not None:
-            self._loop.wake()
+        self.loop.wake()
 
-    def close(self, patience_s: float | None) -> None:
-        """End all fibers and their thread; wait for it, no longer than ``patience_s`` seconds."""
-        self._closing = True
+    def end(self) -> None:
+        """Begin nothing more, and let ``run`` return when what is under way has ended."""
+        self._is_closing = True
         self._tasks.clear()
-        thread, loop, self._loop = self._thread, self._loop, None
-        if thread is None or loop is None:
-            return
-        loop.wake()
-        thread.join(patience_s)
-        if not thread.is_alive():
-            loop.close()
+        self.loop.wake()
 
-    def _serve(self, started: threading.Event) -> None:
-        try:
-            loop = self._loop = Loop(lambda: self._between(loop))
-            started.set()
-            loop.run(lambda: not self._closing)
-        except BaseException as error:  # a bug; whoever waits here must not wait for ever
-            self.broken = error
-            started.set()
-            raise
+    def run(self) -> None:
+        """Do what is submitted until ``end``; then give back what the loop holds."""
+        self.loop.run(lambda: not self._is_closing)
 
-    def _between(self, loop: Loop) -> None:
+    def _between(self) -> float:
         """Hand over what is done, and have enough fibers at work."""
-        if self._done:
-            done, self._done = self._done, []
-            self._outcomes.put(done)
+        done, self._done = self._done, []
+        pause_s = self._deliver(done)
         waiting = len(self._tasks)
-        missing = min(waiting - loop.parked, self._wanted - self._begun)
-        loop.unpark(self._wanted if self._closing else waiting)
+        missing = min(waiting - self.loop.parked, self._wanted - self._begun)
+        self.loop.unpark(self._wanted if self._is_closing else waiting)
         for _ in range(missing):
             self._begun += 1
-            loop.spawn(lambda: self._work(loop))
+            self.loop.spawn(self._work)
+        return pause_s
 
-    def _work(self, loop: Loop) -> None:
+    def _work(self) -> None:
         while True:
             try:
                 task = self._tasks.popleft()
             except IndexError:
-                if self._closing:
+                if self._is_closing:
                     return
-                loop.park()
+                self.loop.park()
             else:
                 outcome = self._worker.run(task)  # meanwhile another list may have begun
                 self._done.append(outcome)

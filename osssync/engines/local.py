@@ -4,13 +4,14 @@ Small objects wait most of the time, and need company; a part moves bytes all th
 keep fibers waiting.
 """
 
+import threading
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
 from osssync import fibers
 from osssync.engines.fibers import Fibers
 from osssync.engines.threads import Threads
-from osssync.model import Outcome, Task
+from osssync.model import Effort, Outcome, Task
 from osssync.transfer.worker import Worker
 
 LOOK_AROUND_S = 0.5  # how soon the runner sees that it is to stop
@@ -23,15 +24,21 @@ class LocalEngine:
     Args:
         worker: does the tasks; safe to use from many threads.
         jobs: how many tasks run at once.
+        outcomes: where they end; None for a queue of its own, which ``wait`` reads. Another thread
+            than the one that submits may wait.
     """
 
-    def __init__(self, worker: Worker, jobs: int) -> None:
+    def __init__(
+        self, worker: Worker, jobs: int, outcomes: SimpleQueue[Sequence[Outcome]] | None = None
+    ) -> None:
         self._worker = worker
         self._jobs = jobs
-        self._outcomes: SimpleQueue[Sequence[Outcome]] = SimpleQueue()
-        self._threads = Threads(worker, jobs, self._outcomes)
-        self._fibers = Fibers(worker, jobs, self._outcomes) if fibers.AVAILABLE else None
-        self._outstanding = 0
+        self._outcomes: SimpleQueue[Sequence[Outcome]] = outcomes or SimpleQueue()
+        self._threads = Threads(worker, jobs, self._outcomes.put)
+        self._fibers: Fibers | None = None
+        self._fiber_thread: threading.Thread | None = None
+        self._broken: BaseException | None = None
+        self._submitted = self._fetched = 0  # written by one thread each
         self._patience_s: float | None = None
 
     @property
@@ -42,22 +49,26 @@ class LocalEngine:
     @property
     def outstanding(self) -> int:
         """Tasks queued or running, and outcomes not fetched yet."""
-        return self._outstanding
+        return self._submitted - self._fetched
 
     @property
-    def rotations(self) -> int:
-        """Credential sets replaced so far."""
-        return self._worker.rotations
+    def effort(self) -> Effort:
+        """What it took so far."""
+        return self._worker.effort
+
+    def is_brief(self, task: Task) -> bool:
+        """Whether a fiber does the task, if there are fibers."""
+        return self._worker.is_brief(task)
 
     def submit(self, batch: Sequence[Task]) -> None:
         """Queue tasks; workers start as they are needed, so a small job starts few."""
-        self._outstanding += len(batch)
-        if self._fibers is None:
+        self._submitted += len(batch)
+        if not fibers.AVAILABLE:
             self._threads.submit(batch)
             return
         brief = [task for task in batch if self._worker.is_brief(task)]
         if brief:
-            self._fibers.submit(brief)
+            self._begin_fibers().submit(brief)
         if len(brief) < len(batch):
             self._threads.submit([task for task in batch if not self._worker.is_brief(task)])
 
@@ -66,13 +77,26 @@ class LocalEngine:
         outcomes: list[Outcome] = []
         try:
             outcomes += self._outcomes.get(timeout=LOOK_AROUND_S)
+        except Empty:
+            self.check()
+        self._fetched += len(outcomes)
+        return [*outcomes, *self.take()]
+
+    def take(self) -> Sequence[Outcome]:
+        """What outcomes there are."""
+        outcomes: list[Outcome] = []
+        try:
             while True:
                 outcomes += self._outcomes.get_nowait()
         except Empty:
-            if self._fibers is not None and self._fibers.broken is not None:
-                raise self._fibers.broken from None
-            self._outstanding -= len(outcomes)
+            self._fetched += len(outcomes)
             return outcomes
+
+    def check(self) -> None:
+        """Raise what has broken a thread: a bug, what it had to do would never come."""
+        broken = self._broken or self._threads.broken
+        if broken is not None:
+            raise broken
 
     def stop(self) -> None:
         """Let workers give up waiting between retries."""
@@ -92,6 +116,30 @@ class LocalEngine:
     def close(self) -> None:
         """End all threads and fibers, wait for them, and close the worker."""
         self._threads.close(self._patience_s)
-        if self._fibers is not None:
-            self._fibers.close(self._patience_s)
+        if self._fibers is not None and self._fiber_thread is not None:
+            self._fibers.end()
+            self._fiber_thread.join(self._patience_s)
+            if not self._fiber_thread.is_alive():
+                self._fibers.loop.close()
         self._worker.close()
+
+    def _begin_fibers(self) -> Fibers:
+        if self._fibers is None:
+            made = self._fibers = Fibers(self._worker, self._jobs, self._deliver)
+            self._fiber_thread = threading.Thread(
+                target=self._run, args=(made,), name="osssync-fibers", daemon=True
+            )
+            self._fiber_thread.start()
+        return self._fibers
+
+    def _run(self, crew: Fibers) -> None:
+        try:
+            crew.run()
+        except BaseException as error:  # a bug; whoever waits must not wait for ever
+            self._broken = error
+            raise
+
+    def _deliver(self, outcomes: Sequence[Outcome]) -> float:
+        if outcomes:
+            self._outcomes.put(outcomes)
+        return LOOK_AROUND_S

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Sequence
-from queue import SimpleQueue
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 from osssync.model import Outcome, Task
 from osssync.transfer.worker import Worker
@@ -15,17 +16,19 @@ class Threads:
     Args:
         worker: does the tasks; safe to use from many threads.
         wanted: how many tasks run at once.
-        outcomes: where they end, in lists.
+        deliver: takes what is done, in the thread that did it.
     """
 
     def __init__(
-        self, worker: Worker, wanted: int, outcomes: SimpleQueue[Sequence[Outcome]]
+        self, worker: Worker, wanted: int, deliver: Callable[[Sequence[Outcome]], None]
     ) -> None:
         self._worker = worker
         self._wanted = wanted
-        self._outcomes = outcomes
+        self._deliver = deliver
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self.broken: BaseException | None = None
+        """Why tasks will not come back, if a thread has died."""
 
     def submit(self, batch: Sequence[Task]) -> None:
         """Queue tasks; never blocks."""
@@ -40,6 +43,9 @@ class Threads:
 
     def close(self, patience_s: float | None) -> None:
         """End all threads; wait for them, together no longer than ``patience_s`` seconds."""
+        with suppress(Empty):
+            while True:  # what is still queued is dropped
+                self._tasks.get_nowait()
         for _ in self._threads:
             self._tasks.put(None)
         until_s = float("inf") if patience_s is None else time.monotonic() + patience_s
@@ -48,5 +54,9 @@ class Threads:
             thread.join(None if patience_s is None else max(left_s, 0.0))
 
     def _serve(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            self._outcomes.put((self._worker.run(task),))
+        try:
+            while (task := self._tasks.get()) is not None:
+                self._deliver((self._worker.run(task),))
+        except BaseException as error:  # a bug; whoever waits here must not wait for ever
+            self.broken = error
+            raise

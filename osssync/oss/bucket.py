@@ -147,8 +147,6 @@ class Bucket(MultipartVerbs):
             crc64=crc64,
             object_crc64=object_crc64,
             etag=found.get("etag", ""),
-            last_modified_ns=replies.http_time_ns(found.get("last-modified", "")),
-            content_encoding=found.get("content-encoding", ""),
         )
 
     def put(

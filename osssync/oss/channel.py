@@ -197,8 +197,8 @@ class Channel:
         return self._start == self._end
 
     def _next_chunk(self) -> bool:
-        if self._in_chunk and self._read_to(b"\r\n", 0, "behind a chunk"):
-            raise BrokenReplyError("a chunk is longer than it says")
+        if self._in_chunk:
+            self._read_to(b"\r\n", 0, "behind a chunk")
         line = self._read_to(b"\r\n", _MAX_CHUNK_LINE, "between chunks")
         self._left = parse_chunk_size(line)
         self._in_chunk = self._left > 0
@@ -235,12 +235,12 @@ class Channel:
         searched = self._start
         while True:
             found = self._buffer.find(mark, searched, self._end)
-            if found >= 0:
+            if 0 <= found <= self._start + most:
                 octets = self._buffer[self._start : found]
                 self._start = found + len(mark)
                 return octets
             if self._end - self._start >= most + len(mark):
-                raise BrokenReplyError(f"more than {most} B before {mark!r}")
+                raise BrokenReplyError(f"more than {most} B {where}")
             searched = max(self._start, self._end - len(mark) + 1)
             if BUFFER_BYTES - self._end < MAX_HEAD_BYTES:
                 have = self._end - self._start

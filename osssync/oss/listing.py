@@ -21,7 +21,7 @@ _OBJECT = re.compile(
     rb"<Key>([^<&]+)</Key>\s*"
     rb"(?:<TransitionTime>[^<&]*</TransitionTime>\s*)?"
     rb"<LastModified>([^<&]+)</LastModified>\s*"
-    rb"<ETag>([^<&]*)</ETag>\s*"
+    rb"<ETag>([^<&]*|&quot;[^<&]*&quot;)</ETag>\s*"
     rb"<Type>([^<&]*)</Type>\s*"
     rb"<Size>([0-9]+)</Size>\s*"
     rb"<StorageClass>([^<&]*)</StorageClass>\s*"
@@ -101,7 +101,7 @@ def _entry(
         unquote_to_bytes(raw_key),
         int(size),
         documents.time_ns(modified.decode("ascii")),
-        etag=etag.decode("ascii"),
+        etag=etag.replace(b"&quot;", b'"').decode("ascii"),
         storage_class=storage.decode("ascii"),
         object_type=kind.decode("ascii"),
     )

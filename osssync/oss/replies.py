@@ -51,8 +51,6 @@ class Got:
     crc64: int
     object_crc64: int | None  # None: OSS keeps none, nothing was compared
     etag: str
-    last_modified_ns: int
-    content_encoding: str  # the bytes are as stored: still encoded
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,6 @@ SUBRESOURCES = frozenset(
 )
 """The parameters that V1 signs; the same as oss2's, which the tests compare."""
 
-_NO_KEY = ("", b"", "", "", "")
 _LAST_SIGNED_WITH: ContextVar[str] = ContextVar("osssync_signed_with", default="")
 
 
@@ -113,12 +112,27 @@ class _Identity:
     token: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """All that signatures of one second, by one credential set, for one scope have in common."""
+
+    second: int
+    identity: _Identity
+    place: tuple[str | None, str]  # region and product
+    timestamp: str
+    scope: str
+    signing_key: bytes = field(repr=False)
+    to_sign: bytes  # before the digest of the canonical request
+    authorization: str  # before the signature
+
+
 class _Signer:
     """What both versions share: who signs, at what time, and who signed last here."""
 
     def __init__(self, provider: CredentialsProvider, clock_offset: ClockOffset) -> None:
         self._provider = provider
         self._clock_offset = clock_offset
+        self._last_read: tuple[Credentials | None, _Identity] = (None, _Identity("", "", ""))
 
     @property
     def signed_with(self) -> str:
@@ -130,11 +144,16 @@ class _Signer:
         # the id of one set and the token of another.
         _LAST_SIGNED_WITH.set("")
         credentials = self._provider.get_credentials()
+        last, identity = self._last_read
+        if credentials is last:  # a set is immutable
+            _LAST_SIGNED_WITH.set(identity.access_key_id)
+            return identity
         identity = _Identity(
             credentials.get_access_key_id(),
             credentials.get_access_key_secret(),
             credentials.get_security_token() or "",
         )
+        self._last_read = (credentials, identity)  # one assignment: threads see the old or the new
         _LAST_SIGNED_WITH.set(identity.access_key_id)
         return identity
 
@@ -144,8 +163,7 @@ class SignerV4(_Signer):
 
     def __init__(self, provider: CredentialsProvider, clock_offset: ClockOffset) -> None:
         super().__init__(provider, clock_offset)
-        self._cached_key: tuple[tuple[str, bytes, str, str, str], bytes] = (_NO_KEY, b"")
-        self._cached_time: tuple[int, str] = (0, "")
+        self._last: _Moment | None = None
 
     def _sign_request(
         self,
@@ -154,22 +172,18 @@ class SignerV4(_Signer):
         key: str,
         in_additional_headers: Iterable[str] | None = None,
     ) -> None:
-        identity = self._identity()
-        if identity.token:
-            req.headers["x-oss-security-token"] = identity.token
-        timestamp = self._timestamp()
-        scope = _scope(req, timestamp)
-        req.headers["x-oss-date"] = timestamp
-        req.headers["x-oss-content-sha256"] = "UNSIGNED-PAYLOAD"
+        moment = self._moment(req)
+        headers = req.headers
+        if moment.identity.token:
+            headers["x-oss-security-token"] = moment.identity.token
+        headers["x-oss-date"] = moment.timestamp
+        headers["x-oss-content-sha256"] = "UNSIGNED-PAYLOAD"
         additional = _additional_headers(in_additional_headers)
-        canonical = _canonical_request(req, bucket_name, key, additional)
-        signature = self._signature(identity, scope, timestamp, canonical)
-        authorization = (
-            f"{_ALGORITHM} Credential={identity.access_key_id}/{scope}, Signature={signature}"
-        )
+        signature = _signature(moment, _canonical_request(req, bucket_name, key, additional))
+        authorization = moment.authorization + signature
         if additional:
             authorization += f", AdditionalHeaders={';'.join(additional)}"
-        req.headers["authorization"] = authorization
+        headers["authorization"] = authorization
 
     def _sign_url(
         self,
@@ -179,53 +193,70 @@ class SignerV4(_Signer):
         expires: int,
         in_additional_headers: Iterable[str] | None = None,
     ) -> str:
-        identity = self._identity()
-        timestamp = self._timestamp()
-        scope = _scope(req, timestamp)
+        moment = self._moment(req)
+        identity = moment.identity
         present = {name.lower() for name in req.headers}
         additional = _additional_headers(
             name for name in in_additional_headers or () if name.lower() in present
         )
         if identity.token:
             req.params["x-oss-security-token"] = identity.token
-        req.params["x-oss-date"] = timestamp
+        req.params["x-oss-date"] = moment.timestamp
         req.params["x-oss-expires"] = str(expires)
         req.params["x-oss-signature-version"] = _ALGORITHM
-        req.params["x-oss-credential"] = f"{identity.access_key_id}/{scope}"
+        req.params["x-oss-credential"] = f"{identity.access_key_id}/{moment.scope}"
         if additional:
             req.params["x-oss-additional-headers"] = ";".join(additional)
         canonical = _canonical_request(req, bucket_name, key, additional)
-        req.params["x-oss-signature"] = self._signature(identity, scope, timestamp, canonical)
+        req.params["x-oss-signature"] = _signature(moment, canonical)
         return f"{req.url}?{query_string(req.params)}"
 
-    def _timestamp(self) -> str:
-        now_s = int(self._clock_offset.now())
-        second, text = self._cached_time
-        if second != now_s:
-            text = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s))
-            self._cached_time = (now_s, text)
-        return text
+    def _moment(self, req: SdkRequest) -> _Moment:
+        identity = self._identity()
+        second = int(self._clock_offset.now())
+        place = (req.cloudbox_id or req.region, req.product)
+        last = self._last
+        if (
+            last is not None
+            and last.identity is identity
+            and last.second == second
+            and last.place == place
+        ):
+            return last
+        timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        region, product = place
+        if not region:
+            raise UsageError("signature V4 needs the region of the bucket: give --region")
+        scope = f"{timestamp[:8]}/{region}/{product}/{_REQUEST_TYPE}"
+        if last is not None and last.identity is identity and last.scope == scope:
+            signing_key = last.signing_key
+        else:
+            signing_key = _signing_key(identity.secret, scope)
+        moment = _Moment(
+            second,
+            identity,
+            place,
+            timestamp,
+            scope,
+            signing_key,
+            f"{_ALGORITHM}\n{timestamp}\n{scope}\n".encode(),
+            f"{_ALGORITHM} Credential={identity.access_key_id}/{scope}, Signature=",
+        )
+        self._last = moment  # one assignment: threads see the old or the new
+        return moment
 
-    def _signature(
-        self, identity: _Identity, scope: str, timestamp: str, canonical: bytes
-    ) -> str:  # fmt: skip
-        digest = hashlib.sha256(canonical).hexdigest()
-        string_to_sign = f"{_ALGORITHM}\n{timestamp}\n{scope}\n{digest}".encode()
-        return hmac.digest(self._signing_key(identity, scope), string_to_sign, "sha256").hex()
 
-    def _signing_key(self, identity: _Identity, scope: str) -> bytes:
-        date, region, product, _ = scope.split("/")
-        secret = identity.secret.encode()
-        # The digest stands for the secret, so that the cache never outlives a rotation with one.
-        name = (identity.access_key_id, hashlib.sha256(secret).digest(), date, region, product)
-        cached_name, signing_key = self._cached_key
-        if name == cached_name:
-            return signing_key
-        signing_key = b"aliyun_v4" + secret
-        for step in (date, region, product, _REQUEST_TYPE):
-            signing_key = hmac.digest(signing_key, step.encode(), "sha256")
-        self._cached_key = (name, signing_key)  # one assignment: threads see the old or the new
-        return signing_key
+def _signing_key(secret: str, scope: str) -> bytes:
+    signing_key = b"aliyun_v4" + secret.encode()
+    for step in scope.split("/"):
+        signing_key = hmac.digest(signing_key, step.encode(), "sha256")
+    return signing_key
+
+
+def _signature(moment: _Moment, canonical: bytes) -> str:
+    digest = hashlib.sha256(canonical).hexdigest()
+    to_sign = moment.to_sign + digest.encode()
+    return hmac.digest(moment.signing_key, to_sign, "sha256").hex()
 
 
 class SignerV1(_Signer):
@@ -289,37 +320,41 @@ def query_string(params: Mapping[str, str]) -> str:
     )
 
 
-def _scope(req: SdkRequest, timestamp: str) -> str:
-    region = req.cloudbox_id or req.region
-    if not region:
-        raise UsageError("signature V4 needs the region of the bucket: give --region")
-    return f"{timestamp[:8]}/{region}/{req.product}/{_REQUEST_TYPE}"
-
-
 def _additional_headers(names: Iterable[str] | None) -> list[str]:
-    lowered = {name.lower() for name in names or ()}
+    if not names:
+        return []
+    lowered = {name.lower() for name in names}
     return sorted(
         name for name in lowered if not name.startswith("x-oss-") and name not in _ALWAYS_SIGNED
     )
 
 
 def _canonical_request(req: SdkRequest, bucket_name: str, key: str, additional: list[str]) -> bytes:
-    uri = quote(f"/{bucket_name}/{key}", safe="/") if bucket_name else "/"
-    params = {quote(name, safe=""): quote(value, safe="") for name, value in req.params.items()}
-    query = "&".join(f"{name}={params[name]}" if params[name] else name for name in sorted(params))
-    headers = {
-        name: _octets(value)
-        for name, value in ((raw.lower(), value) for raw, value in req.headers.items())
-        if name.startswith("x-oss-") or name in _ALWAYS_SIGNED or name in additional
-    }
+    uri = quote(f"/{bucket_name}/{key}") if bucket_name else "/"
+    query = ""
+    if req.params:
+        params = {quote(name, safe=""): quote(value, safe="") for name, value in req.params.items()}
+        query = "&".join(
+            f"{name}={params[name]}" if params[name] else name for name in sorted(params)
+        )
+    lines = []
+    for raw, value in req.headers.items():
+        name = raw.lower()
+        if name.startswith("x-oss-") or name in _ALWAYS_SIGNED or name in additional:
+            lines.append(b"%b:%b\n" % (name.encode(), _octets(value)))
+    lines.sort(key=_before_colon)
     payload = req.headers.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD")
     return b"".join(
         (
             f"{req.method}\n{uri}\n{query}\n".encode(),
-            *(b"%b:%b\n" % (name.encode(), headers[name]) for name in sorted(headers)),
+            *lines,
             f"\n{';'.join(additional)}\n{payload}".encode(),
         )
     )
+
+
+def _before_colon(line: bytes) -> bytes:
+    return line[: line.index(b":")]
 
 
 def _octets(value: str | bytes) -> bytes:

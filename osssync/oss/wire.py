@@ -78,15 +78,15 @@ def request_head(method: str, target: str, host: str, headers: Mapping[str, str 
     """The bytes before the body.
 
     Raises:
-        IllegalHeaderError: a value, or the target, that would end its line.
+        IllegalHeaderError: a name, a value or the address would end its line.
     """
-    start = f"{method} {target}".encode()
-    if _ILLEGAL_TARGET.search(start, len(method) + 1):
+    start, at = f"{method} {target}".encode(), host.encode()
+    if _ILLEGAL_TARGET.search(start, len(method) + 1) or _ILLEGAL_TARGET.search(at):
         raise IllegalHeaderError("the address")
-    lines = [start + b" HTTP/1.1\r\nHost: " + host.encode()]
+    lines = [start + b" HTTP/1.1\r\nHost: " + at]
     for name, value in headers.items():
         octets = value if isinstance(value, bytes) else value.encode()
-        if _ILLEGAL_VALUE.search(octets):
+        if _ILLEGAL_VALUE.search(octets) or not _TOKEN.fullmatch(name):
             raise IllegalHeaderError(name)
         lines.append(name.encode() + b": " + octets)
     lines.append(b"\r\n")

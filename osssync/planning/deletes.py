@@ -172,6 +172,10 @@ class Doomed:
         """Take the end of both listings; the last that are doomed."""
         return self._leave(None)
 
+    def spare(self) -> None:
+        """Let one of the doomed stay after all: it is the source's under another name."""
+        self.doomed -= 1
+
     def facts(self, *, failures: int, source_complete: bool, destination_complete: bool) -> Facts:
         """What ``verdict`` asks for. The listings are complete if their merge ended by itself."""
         return Facts(

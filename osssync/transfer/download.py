@@ -6,6 +6,7 @@ again:  RESUME read the part file, compare CRCs ─▶ PART what is missing … 
 """
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from osssync.errors import (
@@ -25,6 +26,11 @@ IN_MEMORY_BYTES = 1 << 20
 """Up to here an object is held in memory and written in one go; above, it streams to its file."""
 
 
+def never_stopped() -> bool:
+    """For those who let everything come to its end."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Download:
     """The steps of a download from below ``prefix`` of ``bucket`` into ``root``."""
@@ -32,6 +38,8 @@ class Download:
     bucket: Bucket
     prefix: str
     root: DestinationRoot
+    stopped: Callable[[], bool] = never_stopped
+    """Asked while a part file is read again, which may take minutes."""
     _streaming: set[tuple[tuple[str, ...], str]] = field(default_factory=set)
     """Part files that no journal knows: components and name."""
 
@@ -60,7 +68,10 @@ class Download:
         return Outcome(task, pinned=_pinned(task, name))
 
     def resume(self, task: Task) -> Outcome:
-        """Read the part file again: what has the CRC it had when it came is proven."""
+        """Read the part file again: what has the CRC it had when it came is proven.
+
+        Whoever is stopped meanwhile leaves it as it is, for the next run.
+        """
         pinned, components = pinned_of(task), relative_path(task.target)
         if not is_part_file(pinned.transfer_id):  # the journal is damaged
             return Outcome(task)
@@ -133,7 +144,7 @@ class Download:
             return tuple(
                 receipt
                 for receipt in task.receipts
-                if part.crc64_of(receipt.byte_range) == receipt.crc64
+                if part.crc64_of(receipt.byte_range, self.stopped) == receipt.crc64
             )
 
     def _get(self, task: Task, sink: object) -> str:
@@ -151,25 +162,29 @@ class Download:
 
     def _streamed(self, task: Task, components: tuple[str, ...]) -> Outcome:
         entry = task.entry
-        name = self.root.create_part(components, entry.size)
-        self._streaming.add((components, name))
-        try:
-            with self.root.open_part(components, name) as part:
-                offset = 0
-
-                def write(chunk: memoryview) -> None:
-                    nonlocal offset
-                    part.write_at(chunk, offset)
-                    offset += len(chunk)
-
-                note = self._get(task, write)
-            self.root.publish(components, name, entry.mtime_ns)
-        except BaseException:
-            self.root.discard(components, name)
-            raise
-        finally:
-            self._streaming.discard((components, name))
+        with self.root.noted(components):
+            name = self.root.create_part(components, entry.size)
+            self._streaming.add((components, name))
+            try:
+                note = self._stream_into(task, components, name)
+                self.root.publish(components, name, entry.mtime_ns)
+            except BaseException:
+                self.root.discard(components, name)
+                raise
+            finally:
+                self._streaming.discard((components, name))
         return Outcome(task, moved_bytes=entry.size, note=note)
+
+    def _stream_into(self, task: Task, components: tuple[str, ...], name: str) -> str:
+        with self.root.open_part(components, name) as part:
+            offset = 0
+
+            def write(chunk: memoryview) -> None:
+                nonlocal offset
+                part.write_at(chunk, offset)
+                offset += len(chunk)
+
+            return self._get(task, write)
 
 
 def _pinned(task: Task, part_name: str) -> Pinned:

@@ -100,6 +100,7 @@ class Upload:
                 mtime_ns=file.mtime_ns,
                 inode=file.inode,
                 headers_hash=hash_of_headers(self.headers),
+                ctime_ns=file.ctime_ns,
             )
         return Outcome(task, pinned=pinned)
 
@@ -210,7 +211,9 @@ class Upload:
 
     def _open_pinned(self, task: Task) -> SourceFile:
         file, pinned = self._open(task), pinned_of(task)
-        if (file.size, file.mtime_ns, file.inode) != (pinned.size, pinned.mtime_ns, pinned.inode):
+        # A record of an older osssync has no ctime, equals no file, and is begun again.
+        here = (file.size, file.mtime_ns, file.inode, file.ctime_ns)
+        if here != (pinned.size, pinned.mtime_ns, pinned.inode, pinned.ctime_ns):
             file.close()
             raise _changed(task)
         return file

@@ -18,7 +18,7 @@ from osssync.errors import (
     SourceChangedError,
 )
 from osssync.fibers import wait_for
-from osssync.model import Entry, Failure, Outcome, Step, Task
+from osssync.model import Effort, Entry, Failure, Outcome, Step, Task
 from osssync.oss.connection import Connection
 from osssync.transfer.steps import ABORT_RETRIES, Steps
 
@@ -49,9 +49,11 @@ class Worker:
         self._stopping = threading.Event()
 
     @property
-    def rotations(self) -> int:
-        """Credential sets replaced so far."""
-        return self._connection.provider.rotations
+    def effort(self) -> Effort:
+        """What it took so far, with all that the connection is used for."""
+        pace = self._connection.pace
+        fewest = pace.lowest if pace.throttled else 0
+        return Effort(self._connection.provider.rotations, pace.throttled, fewest)
 
     def is_brief(self, task: Task) -> bool:
         """Whether the task keeps no thread busy: it mostly waits for an answer."""

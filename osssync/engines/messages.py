@@ -1,0 +1,86 @@
+"""What a process and its children tell each other: tasks one way, outcomes the other, in batches.
+
+    parent ─▶ child    TASKS [task, …] · STOP · FLUSH · CLOSE
+    child  ─▶ parent   OUTCOMES effort, [outcome, …] · FLUSHED why not · WARNING text
+
+A small object's task and its success are plain tuples, because ``marshal`` packs those in a tenth
+of the time that ``pickle`` takes for our classes, and there may be thousands a second. All else is
+pickled. Both ends are one program at one moment: nothing here outlives a run or leaves the machine.
+"""
+
+import marshal
+import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from osssync.model import Effort, Entry, EntryKind, Failure, Outcome, Step, Task
+
+TASKS, STOP, FLUSH, CLOSE = "tasks", "stop", "flush", "close"
+OUTCOMES, FLUSHED, WARNING = "outcomes", "flushed", "warning"
+
+_KINDS = {kind.value: kind for kind in EntryKind}
+
+
+def pack(kind: str, *content: Any) -> bytes:  # noqa: ANN401 - what ``marshal`` takes
+    """One message."""
+    return marshal.dumps((kind, *content))
+
+
+def unpack(message: bytes) -> tuple[Any, ...]:
+    """Its kind and content. Only for what a process of ours has packed."""
+    return marshal.loads(message)  # type: ignore[no-any-return]  # noqa: S302 - our own child's
+
+
+def pack_task(number: int, task: Task) -> object:
+    """A task that is to be called ``number``; the parent keeps the task itself."""
+    entry = task.entry
+    if task.step is not Step.WHOLE:
+        return pickle.dumps(replace(task, object_number=number))
+    kind, more = entry.kind.value, (entry.etag, entry.storage_class, entry.note)
+    target = None if task.target == entry.key else task.target
+    return (number, target, (entry.key, entry.size, entry.mtime_ns), kind, more)
+
+
+def unpack_task(packed: Any) -> Task:  # noqa: ANN401 - whatever ``pack_task`` made
+    """The task, its number in ``object_number``."""
+    if isinstance(packed, bytes):
+        task: Task = pickle.loads(packed)  # noqa: S301 - our own parent's
+        return task
+    number, target, what, kind, more = packed
+    key, size, mtime_ns = what
+    entry = Entry(key, size, mtime_ns, _KINDS[kind], *more)
+    return Task(number, Step.WHOLE, entry, entry.key if target is None else target)
+
+
+def pack_outcomes(effort: Effort, outcomes: Sequence[Outcome]) -> bytes:
+    """What has become of tasks."""
+    counts = (effort.rotations, effort.throttled, effort.fewest_jobs)
+    return pack(OUTCOMES, counts, [_pack_outcome(outcome) for outcome in outcomes])
+
+
+def unpack_outcome(packed: Any, tasks: dict[int, Task]) -> Outcome:  # noqa: ANN401 - as above
+    """An outcome of one of ``tasks``, which is taken out."""
+    if isinstance(packed, tuple):
+        number, moved_bytes, retries, note = packed
+        return Outcome(tasks.pop(number), moved_bytes=moved_bytes, retries=retries, note=note)
+    outcome: Outcome = pickle.loads(packed)  # noqa: S301 - our own child's
+    return replace(outcome, task=tasks.pop(outcome.task.object_number))
+
+
+def pack_failure(failure: Failure | None) -> bytes:
+    """Why a flush was none; None if it was."""
+    return pickle.dumps(failure)
+
+
+def unpack_failure(packed: bytes) -> Failure | None:
+    """As ``pack_failure``."""
+    failure: Failure | None = pickle.loads(packed)  # noqa: S301 - our own child's
+    return failure
+
+
+def _pack_outcome(outcome: Outcome) -> object:
+    task = outcome.task
+    if task.step is Step.WHOLE and outcome.failure is None and outcome.restart is None:
+        return (task.object_number, outcome.moved_bytes, outcome.retries, outcome.note)
+    return pickle.dumps(outcome)

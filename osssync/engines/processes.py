@@ -1,0 +1,243 @@
+"""Several processes: what can be done anywhere goes to children, in batches; the rest stays here.
+
+    submit ─┬─ the first LEAD objects; what begins and ends a large one ─▶ local engine ─┐
+            └─ small objects, parts ─▶ the child that has least ═ pipe ═▶ its fibers     ├─▶ wait
+                                            outcomes ═ pipe ═▶ a thread that reads ──────┘
+
+One interpreter does one thing at a time, however many cores there are. The parent decides and keeps
+the books; children have their own connections, credentials and clocks. A child that dies is told of
+and its tasks are done here: every one of them may be repeated.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import reduce
+from queue import Empty, SimpleQueue
+from signal import Signals
+
+from osssync.engines import messages
+from osssync.engines.child import Child, Crew
+from osssync.engines.local import FAREWELL_S, LOOK_AROUND_S, LocalEngine
+from osssync.errors import LocalFileError
+from osssync.model import Effort, Failure, Outcome, Step, Task
+
+LEAD = 256
+"""Small objects that are done here before any child gets one: a small job needs none."""
+
+BATCH = 64
+"""Tasks a child holds beyond those it can run, so that it is never without while we think."""
+
+_PATIENCE_S = 10.0  # for a child to end in good order
+
+
+_NO_ANSWER = Failure("LocalFileError", "it is gone", 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    child: Child
+
+
+class Processes:
+    """An engine over children and a local engine. Used by one thread.
+
+    Args:
+        local: reads no outcomes: they go to ``outcomes``.
+        outcomes: the queue of the local engine.
+        crew: who else works.
+        warn: hears what children have to say, from their threads.
+    """
+
+    def __init__(
+        self,
+        local: LocalEngine,
+        outcomes: SimpleQueue[Sequence[Outcome] | _Gone],
+        crew: Crew,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._local = local
+        self._queue = outcomes
+        self._crew = crew
+        self._warn = warn
+        self._children: list[Child] = []  # those alive and in use
+        self._readers: dict[int, threading.Thread] = {}
+        self._past = Effort()  # of children that are gone
+        self._objects = 0  # small ones so far
+        self._numbers = 0  # names of tasks, between us and the children
+        self._outstanding = 0
+        self._has_called = self._is_stopping = self._has_lost = False
+        self._patience_s: float | None = None
+
+    @property
+    def capacity(self) -> int:
+        """What runs and what waits, here and in all children."""
+        each = 2 * self._crew.jobs + BATCH
+        return self._local.capacity + each * len(self._children)
+
+    @property
+    def outstanding(self) -> int:
+        """Tasks queued or running, and outcomes not fetched yet."""
+        return self._outstanding
+
+    @property
+    def effort(self) -> Effort:
+        """Sets are replaced everywhere at about the same times; the rest is summed up."""
+        return reduce(
+            _sum, (child.effort for child in self._children), _sum(self._past, self._local.effort)
+        )
+
+    def submit(self, batch: Sequence[Task]) -> None:
+        """Spread tasks; never blocks."""
+        self._outstanding += len(batch)
+        here: list[Task] = []
+        out: list[Task] = []
+        for task in batch:
+            (out if self._goes_out(task) else here).append(task)
+        if here:
+            self._local.submit(here)
+        if out:
+            self._spread(out)
+
+    def wait(self) -> Sequence[Outcome]:
+        """Block for one outcome, then take what else is there."""
+        outcomes: list[Outcome] = []
+        try:
+            self._add(self._queue.get(timeout=LOOK_AROUND_S), outcomes)
+            while True:
+                self._add(self._queue.get_nowait(), outcomes)
+        except Empty:
+            self._local.check()
+            self._outstanding -= len(outcomes)
+            return outcomes
+
+    def stop(self) -> None:
+        """Let all give up waiting between retries."""
+        self._is_stopping = True
+        self._local.stop()
+        for child in self._children:
+            _tell(child, messages.STOP)
+
+    def flush(self) -> None:
+        """Make durable what all have done so far.
+
+        Raises:
+            LocalFileError: a disk could not, or a child that wrote to it does not answer.
+        """
+        self._local.flush()
+        for child in self._children:
+            _tell(child, messages.FLUSH)
+        failures = [child.flushed.get() for child in self._children]
+        for failure in failures:
+            if failure is not None and failure is not _NO_ANSWER:
+                raise LocalFileError(failure.message)
+        if self._has_lost or _NO_ANSWER in failures:
+            os.sync()  # what the lost ones wrote, wherever it is
+
+    def abandon(self) -> None:
+        """Let ``close`` wait for nothing that does not end soon."""
+        self._patience_s = FAREWELL_S
+        self._local.abandon()
+
+    def close(self) -> None:
+        """End all children and the local engine."""
+        self._is_stopping = True
+        for child in self._children:
+            _tell(child, messages.CLOSE)
+        self._local.close()
+        until_s = time.monotonic() + (self._patience_s or _PATIENCE_S)
+        children, self._children = self._children, []  # from now on no end of one is a loss
+        for child in children:
+            self._readers[child.pid].join(max(until_s - time.monotonic(), 0.0))
+            child.end()
+            self._readers[child.pid].join()
+
+    def _goes_out(self, task: Task) -> bool:
+        if self._is_stopping:
+            return False
+        if self._local.is_brief(task):
+            self._objects += 1
+            if self._objects <= LEAD:
+                return False
+        elif task.step is not Step.PART or not self._crew.takes_parts:
+            return False
+        if not self._has_called:
+            self._call()
+        return bool(self._children)
+
+    def _call(self) -> None:
+        self._has_called = True
+        self._children = list(self._crew.call())
+        for child in self._children:
+            name = f"osssync-child-{child.pid}"
+            thread = threading.Thread(target=self._read, args=(child,), name=name, daemon=True)
+            self._readers[child.pid] = thread
+            thread.start()
+
+    def _spread(self, tasks: Sequence[Task]) -> None:
+        """Each to the child that has least, in one message a child."""
+        loads = [len(child.tasks) for child in self._children]
+        batches: list[list[object]] = [[] for _ in loads]
+        for task in tasks:
+            least = loads.index(min(loads))
+            loads[least] += 1
+            number = self._numbers = self._numbers + 1
+            self._children[least].tasks[number] = task
+            batches[least].append(messages.pack_task(number, task))
+        for child, batch in zip(self._children, batches, strict=True):
+            if batch:
+                _tell(child, messages.TASKS, batch)
+
+    def _read(self, child: Child) -> None:
+        """All that a child says, until its end."""
+        with suppress(EOFError, OSError):
+            while True:
+                kind, *content = messages.unpack(child.pipe.recv_bytes())
+                if kind == messages.OUTCOMES:
+                    child.effort = Effort(*content[0])
+                    self._queue.put(
+                        [messages.unpack_outcome(one, child.tasks) for one in content[1]]
+                    )
+                elif kind == messages.FLUSHED:
+                    child.flushed.put(messages.unpack_failure(content[0]))
+                else:
+                    self._warn(content[0])
+        child.flushed.put(_NO_ANSWER)
+        self._queue.put(_Gone(child))
+
+    def _add(self, item: Sequence[Outcome] | _Gone, outcomes: list[Outcome]) -> None:
+        if not isinstance(item, _Gone):
+            outcomes += item
+        elif item.child in self._children:
+            self._lose(item.child)
+
+    def _lose(self, child: Child) -> None:
+        self._children.remove(child)
+        self._has_lost = True
+        self._past = _sum(self._past, child.effort)
+        left = list(child.tasks.values())
+        how = _how(child.end())
+        self._warn(f"a worker process {how}; its {len(left)} tasks are done by this one")
+        self._local.submit(left)
+
+
+def _tell(child: Child, kind: str, *content: object) -> None:
+    with suppress(OSError):  # it is gone; its reader will say so
+        child.pipe.send_bytes(messages.pack(kind, *content))
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"ended unexpectedly (exit code {code})"
+    return f"was killed ({Signals(-code).name})"
+
+
+def _sum(one: Effort, other: Effort) -> Effort:
+    return Effort(
+        max(one.rotations, other.rotations),
+        one.throttled + other.throttled,
+        one.fewest_jobs + other.fewest_jobs,
+    )

@@ -1,0 +1,213 @@
+"""What is particular to an engine with children: who gets what, and what the death of one means."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from queue import SimpleQueue
+
+import pytest
+
+from osssync.engines import processes
+from osssync.engines.child import Crew, fork, serve, spawn
+from osssync.engines.local import LocalEngine
+from osssync.engines.processes import Processes
+from osssync.model import Step
+from tests.engines.scripted_worker import ScriptedWorker, fetch, numbers, tasks
+from tests.faults.programs import wait_until
+
+JOBS = 4
+pytestmark = pytest.mark.timeout(30)
+
+
+@pytest.fixture
+def worker(tmp_path):
+    return ScriptedWorker(tmp_path)
+
+
+@pytest.fixture
+def warnings():
+    return []
+
+
+@pytest.fixture
+def crew(worker):
+    """Two children, once they are called."""
+
+    def make(there):
+        return fork(lambda pipe: serve(pipe, lambda _warn: worker, JOBS // 2), there)
+
+    with Crew(make, 2, JOBS // 2, takes_parts=True) as crew:
+        yield crew
+
+
+@pytest.fixture
+def engine(worker, crew, warnings):
+    outcomes = SimpleQueue()
+    engine = Processes(LocalEngine(worker, JOBS, outcomes), outcomes, crew, warnings.append)
+    yield engine
+    worker.release()
+    engine.close()
+
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def children():
+    """Process ids of our children that are there, zombies included."""
+    with open(f"/proc/self/task/{threading.get_native_id()}/children") as file:  # noqa: PTH123
+        return file.read().split()
+
+
+def test_a_small_job_needs_no_child(engine, crew, monkeypatch):
+    """Nobody is called for the first objects."""
+    monkeypatch.setattr(processes, "LEAD", 10)
+    engine.submit(tasks("do", 10))
+    fetch(engine, 10)
+    before = children()
+
+    engine.submit(tasks("do", 10, first=10))
+    fetch(engine, 10)
+
+    assert [] == before
+    assert 2 == len(children()) == len(crew.call())
+
+
+def test_what_concludes_an_object_stays_here(engine, worker, monkeypatch):
+    """START, FINISH and their kind are done by the process that keeps the journal."""
+    monkeypatch.setattr(processes, "LEAD", 0)
+    steps = (Step.START, Step.RESUME, Step.FINISH, Step.ABORT)
+
+    engine.submit([task for step in steps for task in tasks("do", 3, step)])
+
+    fetch(engine, 12)
+    assert [] == children()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_tasks_of_a_killed_child_are_done_all_the_same(
+    engine, crew, worker, warnings, monkeypatch, count
+):
+    """Each comes back once, and the user is told; with no child left, all is done here."""
+    monkeypatch.setattr(processes, "LEAD", 0)
+    engine.submit(tasks("hang", 20))
+    wait_until(lambda: worker.count("begun") == JOBS)
+    for child in crew.call()[:count]:
+        os.kill(child.pid, signal.SIGKILL)
+    while len(warnings) < count:
+        engine.wait()
+    engine.submit(tasks("do", 20, first=20))
+    worker.release()
+
+    outcomes = fetch(engine, 40)
+
+    assert list(range(40)) == numbers(outcomes)
+    assert 0 == engine.outstanding
+    assert all(
+        "was killed (SIGKILL); its 10 tasks are done by this one" in text for text in warnings
+    )
+
+
+def test_a_child_that_was_killed_does_not_hold_up_the_flush(engine, crew, worker, monkeypatch):
+    """Nor is its work called durable: everything is synced."""
+    monkeypatch.setattr(processes, "LEAD", 0)
+    synced = []
+    monkeypatch.setattr(processes.os, "sync", lambda: synced.append(True))
+    engine.submit(tasks("do", 20))
+    fetch(engine, 20)
+    os.kill(crew.call()[0].pid, signal.SIGKILL)
+
+    engine.flush()
+
+    assert [True] == synced
+    assert 2 == worker.count("flushed")
+
+
+def test_signals_of_the_terminal_are_the_parents(engine, crew, worker, monkeypatch):
+    """What a terminal or a service manager sends to all is not what ends a child."""
+    monkeypatch.setattr(processes, "LEAD", 0)
+    engine.submit(tasks("hang", 4))
+    wait_until(lambda: worker.count("begun") == JOBS)
+    for child in crew.call():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(child.pid, number)
+    worker.release()
+
+    assert [0, 1, 2, 3] == numbers(fetch(engine, 4))
+
+
+def test_children_are_gone_when_the_crew_is_left(worker):
+    """Those that were never given anything, and those that hang."""
+    with Crew(
+        lambda there: fork(lambda pipe: serve(pipe, lambda _warn: worker, 2), there),
+        3, 2, takes_parts=False,
+    ) as crew:  # fmt: skip
+        crew.call()
+        outcomes = SimpleQueue()
+        engine = Processes(LocalEngine(worker, 2, outcomes), outcomes, crew, print)
+        processes_before = children()
+        engine.submit(tasks("hang", processes.LEAD + 20))
+        engine.abandon()
+        engine.close()
+
+    worker.release()
+    assert 3 == len(processes_before)
+    assert [] == children()
+
+
+_PARENT = """
+import os, sys, time
+from osssync.engines.child import fork, serve
+from tests.engines.scripted_worker import ScriptedWorker, tasks
+from osssync.engines import messages
+from pathlib import Path
+worker = ScriptedWorker(Path(sys.argv[1]))
+made = []
+for _ in range(3):
+    made.append(fork(lambda pipe: serve(pipe, lambda warn: worker, 2), made))
+packed = [messages.pack_task(n, task) for n, task in enumerate(tasks("hang", 2))]
+for child in made[:2]:
+    child.pipe.send_bytes(messages.pack(messages.TASKS, packed))
+while worker.count("begun") < 4:
+    time.sleep(0.01)
+print(*(child.pid for child in made), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_children_end_with_their_parent(tmp_path):
+    """A kill -9 of the parent leaves none behind, busy or idle."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PARENT, str(tmp_path)], stdout=subprocess.PIPE, check=False
+    )
+
+    pids = [int(word) for word in done.stdout.split()]
+    assert (-signal.SIGKILL, 3) == (done.returncode, len(pids))
+    wait_until(lambda: not any(is_there(pid) for pid in pids))
+
+
+def test_a_child_can_be_begun_anew():
+    """Where a fork would not be sound: another interpreter, the same pipe."""
+    child = spawn("tests.engines.test_processes:answer")
+
+    child.pipe.send_bytes(b"who")
+    answer = child.pipe.recv_bytes()
+
+    assert str(child.pid).encode() == answer
+    child.end()
+    assert child.end() in (0, -signal.SIGKILL)
+
+
+def answer(descriptor):
+    """What the child of the test above does."""
+    from multiprocessing.connection import Connection
+
+    pipe = Connection(descriptor)
+    if pipe.recv_bytes() == b"who":
+        pipe.send_bytes(str(os.getpid()).encode())
