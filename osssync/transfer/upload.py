@@ -18,6 +18,7 @@ from osssync.oss.bucket import Bucket
 from osssync.transfer.resume import confirmed_parts, hash_of_headers
 from osssync.transfer.steps import (
     BRIEF_BYTES,
+    NO_CRC_NOTE,
     check_stored,
     compare_crc64,
     of_complete,
@@ -36,13 +37,17 @@ class RangeBody:
     def __init__(self, file: SourceFile, byte_range: ByteRange, closed: threading.Event) -> None:
         self._file = file
         self._closed = closed
-        self._offset = byte_range.start
+        self._start = self._offset = byte_range.start
         self.len = len(byte_range)
         """Bytes in all; what the session sends as Content-Length."""
         self.crc64 = 0
 
-    def read(self, amt: int, /) -> bytes:
-        """The next bytes, ``amt`` of them.
+    def rewind(self) -> None:
+        """Begin again."""
+        self._offset, self.crc64 = self._start, 0
+
+    def read_into(self, view: memoryview) -> None:
+        """Fill ``view`` with the next bytes.
 
         Raises:
             SourceChangedError: the file is shorter.
@@ -50,10 +55,9 @@ class RangeBody:
         """
         if self._closed.is_set():
             raise InterruptedRunError("not sent to its end, because the run is over")
-        chunk = self._file.read_at(amt, self._offset)
-        self._offset += len(chunk)
-        self.crc64 = crc64(chunk, self.crc64)
-        return chunk
+        self._file.read_into(view, self._offset)
+        self._offset += len(view)
+        self.crc64 = crc64(view, self.crc64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,17 @@ class Upload:
             return Outcome(task)
         with self._open(task) as file:
             self._outlive_second_of(file.mtime_ns)
-            body = RangeBody(file, ByteRange(0, file.size), self._closed)
-            put = self.bucket.put(key, body, headers=dict(self.headers), crc64=None)
+            if file.size <= BRIEF_BYTES:
+                data = file.read_at(file.size, 0)
+                put = self.bucket.put(key, data, headers=dict(self.headers), crc64=None)
+                note = NO_CRC_NOTE if put.crc64 is None else ""
+            else:
+                body = RangeBody(file, ByteRange(0, file.size), self._closed)
+                put = self.bucket.put(key, body, headers=dict(self.headers), crc64=None)
+                note = compare_crc64(f"oss://{self.bucket.name}/{key}", body.crc64, put.crc64)
             check_stored(f"oss://{self.bucket.name}/{key}", put.etag)
             if not file.unchanged():
                 raise _changed(task)
-            note = compare_crc64(f"oss://{self.bucket.name}/{key}", body.crc64, put.crc64)
             return Outcome(task, moved_bytes=file.size, note=note)
 
     def start(self, task: Task) -> Outcome:
