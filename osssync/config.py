@@ -18,6 +18,9 @@ from osssync.model import Direction
 
 MIB = 1 << 20
 MIN_PART_BYTES = 100 * 1024  # OSS refuses smaller parts, the last one excepted (CompleteMultipart)
+MOST_JOBS = 256
+"""Requests in flight at once of ``--jobs auto`` at most: what 30 ms of latency can use."""
+
 MAX_PART_BYTES = 5 << 30  # OSS limit of one PUT or one part
 MAX_PARTS = 10_000  # OSS limit of one upload
 MAX_KEY_BYTES = 1023  # OSS limit of a key in UTF-8
@@ -139,7 +142,7 @@ class TransferSettings:
     0 means chosen by ``ranges.part_size_for``.
     """
 
-    jobs: int = field(default_factory=lambda: min(16, 4 * (os.cpu_count() or 1)))
+    jobs: int = 0  # 0: as many as pay, found out on the way
     parallel: int = 0  # 0: as many as jobs
     processes: int = 0  # 0: as the machine and the job suggest; 1: this one alone
     part_size: int = 0  # bytes
@@ -149,8 +152,8 @@ class TransferSettings:
     fsync: Fsync = Fsync.BATCH  # of files; nothing but BATCH goes with uploads and copies
 
     def __post_init__(self) -> None:
-        if not 1 <= self.jobs <= 1024:
-            raise UsageError(f"--jobs {self.jobs}: give 1 to 1024")
+        if not 0 <= self.jobs <= 1024:
+            raise UsageError(f"--jobs {self.jobs}: give 1 to 1024, or auto")
         if not 0 <= self.parallel <= 1024:
             raise UsageError(f"--parallel {self.parallel}: give 1 to 1024")
         if not 0 <= self.processes <= 64:
@@ -161,6 +164,11 @@ class TransferSettings:
             raise UsageError(f"--bigfile-threshold {self.bigfile_threshold}: give 1 to 5G")
         if not 0 <= self.retries <= 100:
             raise UsageError(f"--retries {self.retries}: give 0 to 100")
+
+    @property
+    def most_jobs(self) -> int:
+        """Requests that may be in flight at once at most."""
+        return self.jobs or MOST_JOBS
 
 
 class Compare(Enum):

@@ -176,6 +176,19 @@ class Effort:
     rotations: int = 0  # credential sets that replaced another one
     throttled: int = 0  # answers that asked to slow down
     fewest_jobs: int = 0  # requests in flight at the slowest moment; 0 if never throttled
+    cpu_s: float = 0.0  # processor time of all processes
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """How many tasks run at once: brief ones, which mostly wait, and those that keep a thread."""
+
+    brief: int
+    long: int
+
+    def share(self, count: int) -> "Width":
+        """What each of ``count`` processes has of it, at least one of each."""
+        return Width(max(1, self.brief // count), max(1, self.long // count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,7 +182,7 @@ def _rehearse_deletes(job: Job, extras: Extras, watch: Watch) -> Failure | None:
 
 def _connect(job: Job, monitor: Monitor, stop: threading.Event) -> Connection:
     options = job.options
-    pool_size = options.transfer.jobs + 2  # two listings
+    pool_size = options.transfer.most_jobs + 2  # two listings
     patience = Patience(options.transfer.retries, stop.wait)
     return Connection(options.credentials, options.oss, pool_size, monitor.warned, patience)
 

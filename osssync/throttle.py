@@ -79,6 +79,15 @@ class Pace:
         """Whether the run is to end: long work of its own looks here now and then."""
         return self._stopped
 
+    def widen(self, most: int) -> None:
+        """Let so many be in flight when nobody complains, from now on; at least 1."""
+        with self._lock:
+            self._limit = most if self._limit == self._most else min(self._limit, most)
+            self._most = most
+            if not self._throttled:
+                self._lowest = self._limit
+            self._admit()
+
     def stop(self) -> None:
         """Let everybody through, now and later: what is left to do is to put things away."""
         with self._lock:

@@ -41,6 +41,9 @@ Each of them has tried for half a minute, half of them at once: an outage of som
 outlasted.
 """
 
+MOST_FRUITLESS = 256
+"""That many at the most, however wide the engine is."""
+
 UNFRUITFUL_ERRORS = frozenset(
     {"NetworkError", "ServerFaultError", "ThrottledError", "IntegrityError"}
 )
@@ -332,7 +335,8 @@ class Traffic:
             return
         self._budget.failed()
         self._fruitless += outcome.failure.error in UNFRUITFUL_ERRORS
-        limit = FRUITLESS_FILLS * self._engine.capacity if self._arrived else FRUITLESS
+        fills = min(FRUITLESS_FILLS * self._engine.capacity, MOST_FRUITLESS)
+        limit = fills if self._arrived else FRUITLESS
         if self._fruitless >= limit:
             message = f"{self._fruitless} objects in a row failed, the last one so: "
             self._end_early(replace(outcome.failure, message=message + outcome.failure.message))

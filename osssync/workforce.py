@@ -13,12 +13,16 @@ from multiprocessing.connection import Connection as Pipe
 from queue import SimpleQueue
 from typing import Any
 
-from osssync.config import Job, Options
+from osssync import fibers
+from osssync.climb import Climb
+from osssync.config import MOST_JOBS, Job, TransferSettings
 from osssync.engines.child import Child, Crew, can_fork, fork, serve, spawn
+from osssync.engines.climbing import BRIEF, Climbing, width_of
 from osssync.engines.engine import Engine
 from osssync.engines.local import LocalEngine
 from osssync.engines.processes import Processes
 from osssync.local.files import PartNames
+from osssync.model import Width
 from osssync.oss.connection import Connection, Patience
 from osssync.transfer.worker import Worker
 from osssync.trees import Trees, open_trees
@@ -36,18 +40,19 @@ def recruit(job: Job, names: PartNames) -> Crew:
         job: whose settings say how many.
         names: of its part files.
     """
-    wanted = job.options.transfer.processes
-    count = wanted or _automatic(job)
+    settings = job.options.transfer
+    count = settings.processes or _automatic(job)
     if count < 2:
-        return Crew(lambda _there: spawn(_ENTRY), 0, 1, takes_parts=False)
-    each = max(1, job.options.transfer.jobs // count)
-    share = replace(job, options=_with_jobs(job, each))
-    theirs = replace(names, sweeps=False)  # what they would remove may be a brother's by then
+        return Crew(_spawning(job, names), 0, Width(1, 1), takes_parts=False)
+    share = replace(settings, jobs=max(1, settings.most_jobs // count))
+    theirs = replace(job, options=replace(job.options, transfer=share))
+    # What they would remove may be a brother's by then.
+    make = (_forking if can_fork() else _spawning)(theirs, replace(names, sweeps=False))
+    width = _first_width(settings).share(count)
+    crew = Crew(make, count, width, takes_parts=settings.processes > 0)
     if can_fork():
-        crew = Crew(_forking(share, theirs), count, each, takes_parts=wanted > 0)
         crew.call()
-        return crew
-    return Crew(_spawning(share, theirs), count, each, takes_parts=wanted > 0)
+    return crew
 
 
 @contextmanager
@@ -55,9 +60,14 @@ def open_engine(
     job: Job, trees: Trees, connection: Connection, crew: Crew, warn: Callable[[str], None]
 ) -> Iterator[Engine]:
     """The engine of a job; as a context it is closed, and nothing runs any more."""
+    settings = job.options.transfer
     outcomes: SimpleQueue[Any] = SimpleQueue()
-    local = LocalEngine(_worker(job, trees, connection), job.options.transfer.jobs, outcomes)
+    local = LocalEngine(_worker(job, trees, connection), _first_width(settings), outcomes)
     engine: Engine = Processes(local, outcomes, crew, warn) if crew.count else local
+    # What is in flight goes beyond --max-transfer, so with that it stays little.
+    if not settings.jobs and job.options.limits.max_transfer_bytes is None:
+        climb = Climb(_first_level(), MOST_JOBS // BRIEF, _cores())
+        engine = Climbing(engine, climb)
     try:
         yield engine
     finally:
@@ -72,15 +82,26 @@ def work(descriptor: int) -> None:
     os._exit(0)
 
 
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _automatic(job: Job) -> int:
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return min(cores, MOST_CHILDREN, job.options.transfer.jobs // 2) if job.recursive else 0
+    """A process for each processor, if there is more than one, and work for each."""
+    if not job.recursive or not fibers.AVAILABLE:
+        return 0
+    return min(_cores(), MOST_CHILDREN, job.options.transfer.most_jobs // 2)
 
 
-def _with_jobs(job: Job, jobs: int) -> Options:
-    return replace(job.options, transfer=replace(job.options.transfer, jobs=jobs))
+def _first_level() -> int:
+    return min(8, 2 * _cores())
+
+
+def _first_width(settings: TransferSettings) -> Width:
+    jobs = settings.jobs
+    return Width(jobs, jobs) if jobs else width_of(_first_level())
 
 
 def _forking(job: Job, names: PartNames) -> Callable[[Sequence[Child]], Child]:
@@ -100,11 +121,11 @@ def _serve(job: Job, names: PartNames, pipe: Pipe) -> None:
     def open_worker(warn: Callable[[str], None]) -> Worker:
         settings = job.options
         patience = Patience(settings.transfer.retries)
-        connection = Connection(settings.credentials, settings.oss, jobs, warn, patience)
+        most = settings.transfer.most_jobs
+        connection = Connection(settings.credentials, settings.oss, most, warn, patience)
         return _worker(job, open_trees(job, connection, names), connection)
 
-    jobs = job.options.transfer.jobs
-    serve(pipe, open_worker, jobs)
+    serve(pipe, open_worker)
 
 
 def _worker(job: Job, trees: Trees, connection: Connection) -> Worker:

@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 TOKEN = re.compile(rb"CAIS[A-Za-z0-9+/=]{64,}")  # how the emulator's security tokens look
 _issued: set[bytes] = set()  # secrets and tokens of every emulator of the suite
+_found_by_workers: list[str] = []  # leaks
 _said: list[tuple[str, bytes]] = []  # what tests and their programs printed and logged
 
 
@@ -186,6 +187,12 @@ def pytest_runtest_logreport(report):
         _said.append((report.nodeid, text.encode()))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """What a process of several has found at its end."""
+    _found_by_workers.extend(getattr(node, "workeroutput", {}).get("leaks", []))
+
+
 def pytest_sessionfinish(session, exitstatus):
     """No secret of any emulator may stand in anything that the suite printed or wrote."""
     found = [name for name, text in _said if leaks_in(text, _issued)]
@@ -195,6 +202,11 @@ def pytest_sessionfinish(session, exitstatus):
             readable = path.is_file() and not path.is_symlink() and path.stat().st_size < 1 << 26
             if readable and leaks_in(path.read_bytes(), _issued):
                 found.append(str(path))
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:  # one of several processes: whoever began it tells
+        output["leaks"] = found
+        return
+    found += _found_by_workers
     if found:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         reporter.write_line(f"SECRETS LEAKED in: {found}", red=True)

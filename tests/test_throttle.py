@@ -471,3 +471,31 @@ def test_stopping_a_worker_reaches_those_who_wait_for_a_place(connection):
         assert not thread.is_alive()
     assert ["InterruptedRunError"] == [outcome.failure.error for outcome in outcomes]
     assert [] == steps.done
+
+
+def test_it_is_widened_only_while_nobody_complains():
+    """What was cut grows step by step; a limit that is lowered holds at once."""
+    pace = Pace(4)
+    pace.widen(16)
+    wide = pace.limit
+    throttle(pace)
+    pace.widen(32)
+    cut = pace.limit
+    pace.widen(3)
+
+    assert (16, 8, 3) == (wide, cut, pace.limit)
+    assert 8 == pace.lowest
+
+
+def test_those_in_line_go_when_it_is_widened():
+    """Nobody has to wait for somebody to leave first."""
+    pace = Pace(1)
+    pace.enter()
+    waiting = in_thread(pace.enter)
+    while not pace.waiting:
+        time.sleep(0.001)
+
+    pace.widen(2)
+
+    waiting.join(5)
+    assert not waiting.is_alive()

@@ -131,8 +131,8 @@ class TransferFlags:
         bool, typer.Option("--ignore-existing", help="Only what the destination lacks.")
     ] = False
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", help="Requests in flight.", min=1, max=1024)
-    ] = None
+        str, typer.Option("--jobs", "-j", metavar="N|auto", help="Requests in flight.")
+    ] = "auto"
     parallel: Annotated[
         int, typer.Option(help="Of these, at most so many for one object (0: all).", min=0)
     ] = 0
@@ -175,9 +175,8 @@ class TransferFlags:
         Raises:
             UsageError: a size, a number or a metadata pair that cannot be.
         """
-        defaults = TransferSettings()
         return TransferSettings(
-            jobs=self.jobs or defaults.jobs,
+            jobs=_count_or_auto("--jobs", self.jobs),
             parallel=self.parallel,
             processes=_count_or_auto("--processes", self.processes),
             part_size=bytes_of("--part-size", self.part_size) if self.part_size else 0,

@@ -146,7 +146,7 @@ def _stream(source: str, destination: str, options: Options, output: OutputFlags
         say(f"(dryrun) {'upload' if source == '-' else 'download'}: {source} to {destination}")
         return
     log_to_stderr(output.verbose)
-    pool_size = options.transfer.jobs
+    pool_size = options.transfer.most_jobs
     with Connection(options.credentials, options.oss, pool_size, _warn) as connection:
         if source == "-":
             size = upload_stream(connection, other, sys.stdin.buffer, options.transfer)

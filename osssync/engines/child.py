@@ -29,7 +29,7 @@ from osssync.engines import messages
 from osssync.engines.fibers import Fibers
 from osssync.engines.threads import Threads
 from osssync.errors import OsssyncError
-from osssync.model import Effort, Failure, Outcome, Task
+from osssync.model import Effort, Failure, Outcome, Task, Width
 from osssync.transfer.worker import Worker, failure_of
 
 LINGER_S = 0.003
@@ -79,16 +79,21 @@ class Crew:
     Args:
         make: makes one, given those there are.
         count: how many.
-        jobs: how many requests each of them has in flight.
+        width: how many tasks each of them runs at once; they are told when they begin.
         takes_parts: whether they move the parts of large objects, too.
     """
 
     def __init__(
-        self, make: Callable[[Sequence[Child]], Child], count: int, jobs: int, *, takes_parts: bool
+        self,
+        make: Callable[[Sequence[Child]], Child],
+        count: int,
+        width: Width,
+        *,
+        takes_parts: bool,
     ) -> None:
         self._make = make
         self.count = count
-        self.jobs = jobs
+        self.width = width
         self.takes_parts = takes_parts
         self._children: list[Child] = []
 
@@ -155,15 +160,12 @@ def spawn(entry: str) -> Child:
     return Child(process.pid, ours, process.wait)
 
 
-def serve(
-    pipe: Connection, open_worker: Callable[[Callable[[str], None]], Worker], jobs: int
-) -> None:
+def serve(pipe: Connection, open_worker: Callable[[Callable[[str], None]], Worker]) -> None:
     """Do what the parent sends until it says CLOSE; end the process if the parent has gone.
 
     Args:
         pipe: to the parent.
-        open_worker: called for the first tasks, with who hears warnings.
-        jobs: how many tasks run at once.
+        open_worker: called when there is something to do, with who hears warnings.
     """
     for one in _IGNORED:
         signal.signal(one, signal.SIG_IGN)
@@ -175,7 +177,7 @@ def serve(
         worker = open_worker(speaker.warn)
     except OsssyncError:  # the parent will come to know when it does these tasks itself
         os._exit(_BROKEN)
-    _Service(pipe, speaker, worker, jobs).go(first)
+    _Service(pipe, speaker, worker).go(first)
 
 
 def _next(pipe: Connection) -> bytes:
@@ -208,12 +210,12 @@ class _Speaker:
 class _Service:
     """Fibers on this thread, which hears the parent as well, and threads where parts are moved."""
 
-    def __init__(self, pipe: Connection, speaker: _Speaker, worker: Worker, jobs: int) -> None:
+    def __init__(self, pipe: Connection, speaker: _Speaker, worker: Worker) -> None:
         self._pipe = pipe
         self._speaker = speaker
         self._worker = worker
-        self._fibers = Fibers(worker, jobs, self._deliver)
-        self._threads = Threads(worker, jobs, self._collect)
+        self._fibers = Fibers(worker, 1, self._deliver)
+        self._threads = Threads(worker, 1, self._collect)
         self._done: deque[Outcome] = deque()
         self._due_s = float("inf")  # when what is done must be told at the latest
         self._holds = 0  # tasks without an outcome that was told
@@ -230,6 +232,9 @@ class _Service:
         kind, *content = messages.unpack(message)
         if kind == messages.TASKS:
             self._submit([messages.unpack_task(packed) for packed in content[0]])
+        elif kind == messages.WIDTH:
+            self._fibers.wanted, self._threads.wanted = content
+            self._worker.widen(max(content))
         elif kind == messages.STOP:
             self._worker.stop()
         elif kind == messages.FLUSH:

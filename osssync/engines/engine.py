@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from osssync.model import Effort, Outcome, Task
+from osssync.model import Effort, Outcome, Task, Width
 
 
 class Engine(Protocol):
@@ -23,6 +23,9 @@ class Engine(Protocol):
     @property
     def effort(self) -> Effort:
         """What it took so far, all workers together."""
+
+    def widen(self, width: Width) -> None:
+        """Run so many at once from now on, more or fewer."""
 
     def submit(self, batch: Sequence[Task]) -> None:
         """Take tasks; never blocks."""

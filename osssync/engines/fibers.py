@@ -14,6 +14,8 @@ from osssync.transfer.worker import Worker
 class Fibers:
     """Up to ``wanted`` fibers over one worker, made when needed, on the thread that calls ``run``.
 
+    ``wanted`` may be changed at any time; fibers that are too many end after their task.
+
     Args:
         worker: does the tasks, which must not keep the thread.
         wanted: how many tasks are under way at once.
@@ -25,7 +27,7 @@ class Fibers:
         self, worker: Worker, wanted: int, deliver: Callable[[Sequence[Outcome]], float]
     ) -> None:
         self._worker = worker
-        self._wanted = wanted
+        self.wanted = wanted
         self._deliver = deliver
         self._tasks: deque[Task] = deque()
         self._done: list[Outcome] = []  # in this round of the loop
@@ -54,15 +56,15 @@ class Fibers:
         done, self._done = self._done, []
         pause_s = self._deliver(done)
         waiting = len(self._tasks)
-        missing = min(waiting - self.loop.parked, self._wanted - self._begun)
-        self.loop.unpark(self._wanted if self._is_closing else waiting)
+        missing = min(waiting - self.loop.parked, self.wanted - self._begun)
+        self.loop.unpark(self._begun if self._is_closing else waiting)
         for _ in range(missing):
             self._begun += 1
             self.loop.spawn(self._work)
         return pause_s
 
     def _work(self) -> None:
-        while True:
+        while self._begun <= self.wanted:
             try:
                 task = self._tasks.popleft()
             except IndexError:
@@ -72,3 +74,4 @@ class Fibers:
             else:
                 outcome = self._worker.run(task)  # meanwhile another list may have begun
                 self._done.append(outcome)
+        self._begun -= 1

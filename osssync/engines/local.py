@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from osssync import fibers
 from osssync.engines.fibers import Fibers
 from osssync.engines.threads import Threads
-from osssync.model import Effort, Outcome, Task
+from osssync.model import Effort, Outcome, Task, Width
 from osssync.transfer.worker import Worker
 
 LOOK_AROUND_S = 0.5  # how soon the runner sees that it is to stop
@@ -23,28 +23,29 @@ class LocalEngine:
 
     Args:
         worker: does the tasks; safe to use from many threads.
-        jobs: how many tasks run at once.
+        width: how many tasks run at once.
         outcomes: where they end; None for a queue of its own, which ``wait`` reads. Another thread
             than the one that submits may wait.
     """
 
     def __init__(
-        self, worker: Worker, jobs: int, outcomes: SimpleQueue[Sequence[Outcome]] | None = None
+        self, worker: Worker, width: Width, outcomes: SimpleQueue[Sequence[Outcome]] | None = None
     ) -> None:
         self._worker = worker
-        self._jobs = jobs
+        self._width = width
         self._outcomes: SimpleQueue[Sequence[Outcome]] = outcomes or SimpleQueue()
-        self._threads = Threads(worker, jobs, self._outcomes.put)
+        self._threads = Threads(worker, width.long, self._outcomes.put)
         self._fibers: Fibers | None = None
         self._fiber_thread: threading.Thread | None = None
         self._broken: BaseException | None = None
         self._submitted = self._fetched = 0  # written by one thread each
         self._patience_s: float | None = None
+        worker.widen(max(width.brief, width.long))
 
     @property
     def capacity(self) -> int:
         """Running tasks and as many queued ones, so that no worker waits for the runner."""
-        return 2 * self._jobs
+        return 2 * max(self._width.brief, self._width.long)
 
     @property
     def outstanding(self) -> int:
@@ -55,6 +56,15 @@ class LocalEngine:
     def effort(self) -> Effort:
         """What it took so far."""
         return self._worker.effort
+
+    def widen(self, width: Width) -> None:
+        """Run so many at once from now on."""
+        self._width = width
+        self._worker.widen(max(width.brief, width.long))
+        self._threads.wanted = width.long
+        if self._fibers is not None:
+            self._fibers.wanted = width.brief
+            self._fibers.loop.wake()
 
     def is_brief(self, task: Task) -> bool:
         """Whether a fiber does the task, if there are fibers."""
@@ -125,7 +135,7 @@ class LocalEngine:
 
     def _begin_fibers(self) -> Fibers:
         if self._fibers is None:
-            made = self._fibers = Fibers(self._worker, self._jobs, self._deliver)
+            made = self._fibers = Fibers(self._worker, self._width.brief, self._deliver)
             self._fiber_thread = threading.Thread(
                 target=self._run, args=(made,), name="osssync-fibers", daemon=True
             )

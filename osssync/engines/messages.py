@@ -1,6 +1,6 @@
 """What a process and its children tell each other: tasks one way, outcomes the other, in batches.
 
-    parent ─▶ child    TASKS [task, …] · STOP · FLUSH · CLOSE
+    parent ─▶ child    WIDTH brief, long · TASKS [task, …] · STOP · FLUSH · CLOSE
     child  ─▶ parent   OUTCOMES effort, [outcome, …] · FLUSHED why not · WARNING text
 
 A small object's task and its success are plain tuples, because ``marshal`` packs those in a tenth
@@ -16,7 +16,7 @@ from typing import Any
 
 from osssync.model import Effort, Entry, EntryKind, Failure, Outcome, Step, Task
 
-TASKS, STOP, FLUSH, CLOSE = "tasks", "stop", "flush", "close"
+TASKS, WIDTH, STOP, FLUSH, CLOSE = "tasks", "width", "stop", "flush", "close"
 OUTCOMES, FLUSHED, WARNING = "outcomes", "flushed", "warning"
 
 _KINDS = {kind.value: kind for kind in EntryKind}
@@ -55,7 +55,7 @@ def unpack_task(packed: Any) -> Task:  # noqa: ANN401 - whatever ``pack_task`` m
 
 def pack_outcomes(effort: Effort, outcomes: Sequence[Outcome]) -> bytes:
     """What has become of tasks."""
-    counts = (effort.rotations, effort.throttled, effort.fewest_jobs)
+    counts = (effort.rotations, effort.throttled, effort.fewest_jobs, effort.cpu_s)
     return pack(OUTCOMES, counts, [_pack_outcome(outcome) for outcome in outcomes])
 
 

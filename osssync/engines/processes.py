@@ -23,7 +23,7 @@ from osssync.engines import messages
 from osssync.engines.child import Child, Crew
 from osssync.engines.local import FAREWELL_S, LOOK_AROUND_S, LocalEngine
 from osssync.errors import LocalFileError
-from osssync.model import Effort, Failure, Outcome, Step, Task
+from osssync.model import Effort, Failure, Outcome, Step, Task, Width
 
 LEAD = 256
 """Small objects that are done here before any child gets one: a small job needs none."""
@@ -75,7 +75,8 @@ class Processes:
     @property
     def capacity(self) -> int:
         """What runs and what waits, here and in all children."""
-        each = 2 * self._crew.jobs + BATCH
+        width = self._crew.width
+        each = 2 * max(width.brief, width.long) + BATCH
         return self._local.capacity + each * len(self._children)
 
     @property
@@ -89,6 +90,13 @@ class Processes:
         return reduce(
             _sum, (child.effort for child in self._children), _sum(self._past, self._local.effort)
         )
+
+    def widen(self, width: Width) -> None:
+        """Run so many at once from now on, in all children together."""
+        self._local.widen(width)
+        share = self._crew.width = width.share(self._crew.count)
+        for child in self._children:
+            _tell(child, messages.WIDTH, share.brief, share.long)
 
     def submit(self, batch: Sequence[Task]) -> None:
         """Spread tasks; never blocks."""
@@ -171,6 +179,9 @@ class Processes:
     def _call(self) -> None:
         self._has_called = True
         self._children = list(self._crew.call())
+        width = self._crew.width
+        for child in self._children:
+            _tell(child, messages.WIDTH, width.brief, width.long)
         for child in self._children:
             name = f"osssync-child-{child.pid}"
             thread = threading.Thread(target=self._read, args=(child,), name=name, daemon=True)
@@ -240,4 +251,5 @@ def _sum(one: Effort, other: Effort) -> Effort:
         max(one.rotations, other.rotations),
         one.throttled + other.throttled,
         one.fewest_jobs + other.fewest_jobs,
+        one.cpu_s + other.cpu_s,
     )

@@ -13,6 +13,8 @@ from osssync.transfer.worker import Worker
 class Threads:
     """Up to ``wanted`` threads over one shared worker; started as they are needed.
 
+    ``wanted`` may be changed at any time; threads that are too many end after their task.
+
     Args:
         worker: does the tasks; safe to use from many threads.
         wanted: how many tasks run at once.
@@ -23,10 +25,12 @@ class Threads:
         self, worker: Worker, wanted: int, deliver: Callable[[Sequence[Outcome]], None]
     ) -> None:
         self._worker = worker
-        self._wanted = wanted
+        self.wanted = wanted
         self._deliver = deliver
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._threads: list[threading.Thread] = []  # those that have ended, too
+        self._at_work = 0
+        self._lock = threading.Lock()  # guards the number at work
         self.broken: BaseException | None = None
         """Why tasks will not come back, if a thread has died."""
 
@@ -34,10 +38,12 @@ class Threads:
         """Queue tasks; never blocks."""
         for task in batch:
             self._tasks.put(task)
-        missing = min(self._wanted, len(self._threads) + len(batch)) - len(self._threads)
+        missing = min(self.wanted, self._at_work + self._tasks.qsize()) - self._at_work
         for _ in range(missing):
             name = f"osssync-worker-{len(self._threads)}"
             thread = threading.Thread(target=self._serve, name=name, daemon=True)
+            with self._lock:
+                self._at_work += 1
             thread.start()
             self._threads.append(thread)
 
@@ -53,9 +59,16 @@ class Threads:
             left_s = until_s - time.monotonic()
             thread.join(None if patience_s is None else max(left_s, 0.0))
 
+    def _is_too_many(self) -> bool:
+        with self._lock:
+            if self._at_work > self.wanted:
+                self._at_work -= 1
+                return True
+        return False
+
     def _serve(self) -> None:
         try:
-            while (task := self._tasks.get()) is not None:
+            while not self._is_too_many() and (task := self._tasks.get()) is not None:
                 self._deliver((self._worker.run(task),))
         except BaseException as error:  # a bug; whoever waits here must not wait for ever
             self.broken = error

@@ -25,6 +25,7 @@ from osssync.planning.split import first_task, part_size_of
 from osssync.transfer.copy import Copy
 from osssync.transfer.worker import Worker, failure_of
 
+_JOBS = 16  # copies at a time where nobody says how many
 _MOST_NAMES = 100
 """Names tried for one key; each takes a request, and nobody looks through more backups."""
 
@@ -76,7 +77,7 @@ class ObjectBackup:
                     return
                 kept[place] = self.keep(entry)
 
-        count = min(self._settings.jobs, wanted)
+        count = min(self._settings.jobs or _JOBS, wanted)
         errands = [Errand(serve, self._connection.stopped) for _ in range(count)]
         try:
             for errand in errands:

@@ -7,6 +7,7 @@ task ─▶ the direction's step ─▶ Outcome
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,6 +22,9 @@ from osssync.fibers import wait_for
 from osssync.model import Effort, Entry, Failure, Outcome, Step, Task
 from osssync.oss.connection import Connection
 from osssync.transfer.steps import ABORT_RETRIES, Steps
+
+LISTINGS = 2
+"""Of source and destination, which go on beside the tasks."""
 
 _CONCLUDING = frozenset({Step.FINISH, Step.ABORT})  # what a run that is to end still does
 
@@ -53,11 +57,17 @@ class Worker:
         """What it took so far, with all that the connection is used for."""
         pace = self._connection.pace
         fewest = pace.lowest if pace.throttled else 0
-        return Effort(self._connection.provider.rotations, pace.throttled, fewest)
+        return Effort(
+            self._connection.provider.rotations, pace.throttled, fewest, time.process_time()
+        )
 
     def is_brief(self, task: Task) -> bool:
         """Whether the task keeps no thread busy: it mostly waits for an answer."""
         return task.step is Step.WHOLE and self._steps.is_brief(task.entry)
+
+    def widen(self, most: int) -> None:
+        """Let so many requests be in flight, beside two listings."""
+        self._connection.pace.widen(most + LISTINGS)
 
     def stop(self) -> None:
         """Give up waiting, now and later, and begin no more; FINISH and ABORT are still done."""

@@ -53,6 +53,9 @@ class ScriptedWorker:
                 pause(0.005)
         return Outcome(task, moved_bytes=task.entry.size, note=threading.current_thread().name)
 
+    def widen(self, most):
+        self.most = most
+
     def stop(self):
         self._stopping.set()
 

@@ -11,7 +11,7 @@ from osssync.engines.child import Crew, fork, serve
 from osssync.engines.local import LocalEngine
 from osssync.engines.processes import Processes
 from osssync.errors import LocalFileError
-from osssync.model import Step
+from osssync.model import Step, Width
 from tests.engines.scripted_worker import (
     STOPPED,
     Catastrophe,
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.timeout(30)
 
 def local(worker, _monkeypatch):
     """Fibers and threads."""
-    return LocalEngine(worker, JOBS)
+    return LocalEngine(worker, Width(JOBS, JOBS))
 
 
 def threads_only(worker, monkeypatch):
     """As where a system has no epoll."""
     monkeypatch.setattr("osssync.fibers.AVAILABLE", False)
-    return LocalEngine(worker, JOBS)
+    return LocalEngine(worker, Width(JOBS, JOBS))
 
 
 def processes(worker, monkeypatch):
@@ -44,11 +44,11 @@ def processes(worker, monkeypatch):
     monkeypatch.setattr("osssync.engines.processes.LEAD", 0)
 
     def make(there):
-        return fork(lambda pipe: serve(pipe, lambda _warn: worker, JOBS // 2), there)
+        return fork(lambda pipe: serve(pipe, lambda _warn: worker), there)
 
-    crew = Crew(make, 2, JOBS // 2, takes_parts=True)
+    crew = Crew(make, 2, Width(JOBS // 2, JOBS // 2), takes_parts=True)
     outcomes = SimpleQueue()
-    return Processes(LocalEngine(worker, JOBS, outcomes), outcomes, crew, print)
+    return Processes(LocalEngine(worker, Width(JOBS, JOBS), outcomes), outcomes, crew, print)
 
 
 KINDS = [local, threads_only, processes]

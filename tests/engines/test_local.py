@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from osssync.engines.local import LocalEngine
-from osssync.model import Step
+from osssync.model import Step, Width
 from tests.engines.scripted_worker import ScriptedWorker, fetch, tasks
 from tests.faults.programs import wait_until
 
@@ -25,13 +25,13 @@ def ours():
 
 def test_an_engine_without_work_has_no_thread(worker):
     """Neither for fibers nor for parts."""
-    with closing(LocalEngine(worker, 8)):
+    with closing(LocalEngine(worker, Width(8, 8))):
         assert [] == ours()
 
 
 def test_brief_tasks_share_one_thread(worker):
     """However many wait at once."""
-    with closing(LocalEngine(worker, 200)) as engine:
+    with closing(LocalEngine(worker, Width(200, 200))) as engine:
         engine.submit(tasks("hang", 200))
         wait_until(lambda: worker.count("begun") == 200)
         during = ours()
@@ -44,7 +44,7 @@ def test_brief_tasks_share_one_thread(worker):
 
 def test_parts_have_threads_of_their_own_no_more_than_are_needed(worker):
     """One task starts one; many start as many as there are jobs."""
-    with closing(LocalEngine(worker, 3)) as engine:
+    with closing(LocalEngine(worker, Width(3, 3))) as engine:
         engine.submit(tasks("do", 1, Step.PART))
         one = fetch(engine, 1)
         after_one = ours()
@@ -59,7 +59,7 @@ def test_parts_have_threads_of_their_own_no_more_than_are_needed(worker):
 
 def test_both_sorts_run_side_by_side(worker):
     """Small objects do not wait for parts, nor parts for small objects."""
-    with closing(LocalEngine(worker, 2)) as engine:
+    with closing(LocalEngine(worker, Width(2, 2))) as engine:
         engine.submit([*tasks("hang", 2), *tasks("hang", 2, Step.PART, first=2)])
         wait_until(lambda: worker.count("begun") == 4)
         worker.release()
@@ -72,7 +72,10 @@ def test_engines_of_one_process_do_not_mix(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     workers = [ScriptedWorker(tmp_path / name) for name in "ab"]
-    with closing(LocalEngine(workers[0], 2)) as one, closing(LocalEngine(workers[1], 2)) as other:
+    with (
+        closing(LocalEngine(workers[0], Width(2, 2))) as one,
+        closing(LocalEngine(workers[1], Width(2, 2))) as other,
+    ):
         one.submit(tasks("hang", 2))
         other.submit(tasks("nap", 20, first=100))
         outcomes = fetch(other, 20)

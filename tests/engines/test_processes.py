@@ -13,7 +13,7 @@ from osssync.engines import processes
 from osssync.engines.child import Crew, fork, serve, spawn
 from osssync.engines.local import LocalEngine
 from osssync.engines.processes import Processes
-from osssync.model import Step
+from osssync.model import Step, Width
 from tests.engines.scripted_worker import ScriptedWorker, fetch, numbers, tasks
 from tests.faults.programs import wait_until
 
@@ -36,16 +36,18 @@ def crew(worker):
     """Two children, once they are called."""
 
     def make(there):
-        return fork(lambda pipe: serve(pipe, lambda _warn: worker, JOBS // 2), there)
+        return fork(lambda pipe: serve(pipe, lambda _warn: worker), there)
 
-    with Crew(make, 2, JOBS // 2, takes_parts=True) as crew:
+    with Crew(make, 2, Width(JOBS // 2, JOBS // 2), takes_parts=True) as crew:
         yield crew
 
 
 @pytest.fixture
 def engine(worker, crew, warnings):
     outcomes = SimpleQueue()
-    engine = Processes(LocalEngine(worker, JOBS, outcomes), outcomes, crew, warnings.append)
+    engine = Processes(
+        LocalEngine(worker, Width(JOBS, JOBS), outcomes), outcomes, crew, warnings.append
+    )
     yield engine
     worker.release()
     engine.close()
@@ -145,12 +147,12 @@ def test_signals_of_the_terminal_are_the_parents(engine, crew, worker, monkeypat
 def test_children_are_gone_when_the_crew_is_left(worker):
     """Those that were never given anything, and those that hang."""
     with Crew(
-        lambda there: fork(lambda pipe: serve(pipe, lambda _warn: worker, 2), there),
-        3, 2, takes_parts=False,
+        lambda there: fork(lambda pipe: serve(pipe, lambda _warn: worker), there),
+        3, Width(2, 2), takes_parts=False,
     ) as crew:  # fmt: skip
         crew.call()
         outcomes = SimpleQueue()
-        engine = Processes(LocalEngine(worker, 2, outcomes), outcomes, crew, print)
+        engine = Processes(LocalEngine(worker, Width(2, 2), outcomes), outcomes, crew, print)
         processes_before = children()
         engine.submit(tasks("hang", processes.LEAD + 20))
         engine.abandon()
@@ -170,9 +172,10 @@ from pathlib import Path
 worker = ScriptedWorker(Path(sys.argv[1]))
 made = []
 for _ in range(3):
-    made.append(fork(lambda pipe: serve(pipe, lambda warn: worker, 2), made))
+    made.append(fork(lambda pipe: serve(pipe, lambda warn: worker), made))
 packed = [messages.pack_task(n, task) for n, task in enumerate(tasks("hang", 2))]
 for child in made[:2]:
+    child.pipe.send_bytes(messages.pack(messages.WIDTH, 2, 2))
     child.pipe.send_bytes(messages.pack(messages.TASKS, packed))
 while worker.count("begun") < 4:
     time.sleep(0.01)

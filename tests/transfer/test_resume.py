@@ -429,21 +429,20 @@ def test_a_record_without_a_ctime_begins_anew(up, emulator):
 @pytest.mark.parametrize("step", [Step.WHOLE, Step.PART])
 def test_an_edit_that_is_hidden_is_noticed_while_bytes_are_sent(up, source, monkeypatch, step):
     """Same size, and the time put back before the last look: the object begins again."""
-    read_at = SourceFile.read_at
+    read_into = SourceFile.read_into
 
-    def edited(self, amount, offset):
+    def edited(self, what, offset):
         monkeypatch.undo()
-        data = read_at(self, amount, offset)
+        read_into(self, what, offset)
         with source.open("r+b") as file:
             file.write(OTHER)
         os.utime(source, (1_700_000_000, 1_700_000_000))
-        return data
 
     task = first_task(1, up.entry, up.target, up.direction, up.transfer)
     if step is Step.PART:
         pinned = up.worker.run(task).pinned
         task = replace(task, pinned=pinned, part_number=1, byte_range=ByteRange(0, PART))
-    monkeypatch.setattr(SourceFile, "read_at", edited)
+    monkeypatch.setattr(SourceFile, "read_into", edited)
 
     outcome = up.worker.run(replace(task, step=step))
 

@@ -1,0 +1,84 @@
+"""An engine that finds out how wide it should be: ``--jobs auto``. ``osssync.climb`` says how."""
+
+import time
+from collections.abc import Sequence
+
+from osssync.climb import Climb
+from osssync.engines.engine import Engine
+from osssync.model import Effort, Outcome, Task, Width
+
+BRIEF = 4
+"""Brief tasks at once for each one that keeps a thread: they wait, and cost no thread."""
+
+
+class Climbing:
+    """Another engine, made wider while that moves more. Used by one thread.
+
+    Args:
+        engine: does the work; as wide as the climb's level says.
+        climb: at its beginning.
+    """
+
+    def __init__(self, engine: Engine, climb: Climb) -> None:
+        self._engine = engine
+        self._climb = climb
+        self._level = climb.level
+
+    @property
+    def capacity(self) -> int:
+        """Of the engine as it is now."""
+        return self._engine.capacity
+
+    @property
+    def outstanding(self) -> int:
+        """Of the engine."""
+        return self._engine.outstanding
+
+    @property
+    def effort(self) -> Effort:
+        """Of the engine."""
+        return self._engine.effort
+
+    def widen(self, width: Width) -> None:
+        """Begin anew from there."""
+        self._engine.widen(width)
+
+    def submit(self, batch: Sequence[Task]) -> None:
+        """Pass on."""
+        self._engine.submit(batch)
+
+    def wait(self) -> Sequence[Outcome]:
+        """Pass on what has come, and learn from it."""
+        outcomes = self._engine.wait()
+        climb = self._climb
+        for outcome in outcomes:
+            climb.moved(outcome.moved_bytes)
+        now_s = time.monotonic()
+        if climb.is_due(now_s):
+            effort = self._engine.effort
+            level = climb.look(now_s, effort.cpu_s, effort.throttled)
+            if level != self._level:
+                self._level = level
+                self._engine.widen(width_of(level))
+        return outcomes
+
+    def stop(self) -> None:
+        """Pass on."""
+        self._engine.stop()
+
+    def flush(self) -> None:
+        """Pass on."""
+        self._engine.flush()
+
+    def abandon(self) -> None:
+        """Pass on."""
+        self._engine.abandon()
+
+    def close(self) -> None:
+        """Pass on."""
+        self._engine.close()
+
+
+def width_of(level: int) -> Width:
+    """How wide an engine is at a level of the climb."""
+    return Width(BRIEF * level, level)
