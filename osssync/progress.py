@@ -117,7 +117,10 @@ class ProgressBar:
     def __init__(self, stream: TextIO) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(
+        class Bar(tqdm):  # type: ignore[type-arg] # of nothing: it iterates over nothing
+            monitor_interval = 0  # no thread: a process without others can be forked
+
+        self._bar = Bar(
             total=0,
             unit="B",
             unit_scale=True,

@@ -180,10 +180,13 @@ class Assembly:
         return self._failed or Outcome(self._first, failure=self._reason)
 
     def _end(self, outcome: Outcome) -> None:
+        self._next = None
+        if outcome.task is self._first and outcome.moved_bytes == self._moved:
+            self.outcome = outcome  # a small object's only one says it all
+            return
         self.outcome = replace(
             outcome, task=self._first, moved_bytes=self._moved, retries=self._retries
         )
-        self._next = None
 
 
 def _put_away(ended: Outcome, abort: Outcome) -> Outcome:
