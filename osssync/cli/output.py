@@ -47,6 +47,10 @@ def say_json(**fields: Any) -> None:  # noqa: ANN401 - JSON values
     say(_as_json(fields))
 
 
+_RUN_ENDED = {"InterruptedRunError", "MaxDurationError", "MaxTransferError"}
+"""Nothing is wrong with such an object; that the run was ended is said once, at its end."""
+
+
 class Printer:
     """A Monitor that prints one job's run.
 
@@ -66,6 +70,7 @@ class Printer:
         self._quiet = quiet
         self._verbose = verbose
         self._bar = bar
+        self.hears_skips = verbose and not quiet
         self._verb = _VERBS[job.direction]
         self._source = _root(str(job.source), recursive=job.recursive)
         self._destination = _root(str(job.destination), recursive=job.recursive)
@@ -149,8 +154,8 @@ class Printer:
         if self._json:
             fields = {"event": "failed", "source": source, "destination": target}
             self._line(_as_json({**fields, "error": failure.error, "message": failure.message}))
-            return
-        self._told(f"failed: {display(source)} to {display(target)}: {display(failure.message)}")
+        elif failure.error not in _RUN_ENDED:
+            self._told(f"failed: {display(source)} to {display(target)}: {display(failure.message)}")
 
     def _undeleted(self, name: str, failure: Failure) -> None:
         if self._json:
