@@ -5,7 +5,6 @@ the interface for scripts and for tests in other languages. The process then ser
 foreground; SIGINT and SIGTERM end it with exit code 0.
 """
 
-import asyncio
 import ipaddress
 import json
 import secrets
@@ -117,6 +116,8 @@ def emulate(
         request_log=request_log,
         faults=faults,
     )
+    import asyncio  # here, as every other command would pay for it
+
     asyncio.run(_serve(_make(settings)))
 
 
@@ -177,6 +178,8 @@ def _make(settings: "Settings") -> "Emulator":
 
 
 async def _serve(emulator: "Emulator") -> None:
+    import asyncio
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
