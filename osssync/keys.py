@@ -15,7 +15,8 @@ from osssync.errors import UnsafeKeyError
 MAX_KEY_BYTES = 1023  # of UTF-8; OSS "Object naming conventions"
 _MAX_NAME_BYTES = 255  # NAME_MAX of every common Linux file system
 _MAX_PATH_BYTES = 4095  # PATH_MAX without its NUL: other programs could not reach a longer one
-_PART_FILE = re.compile(r"\.osssync-[0-9a-f]{16}\.part")
+_TOKEN = re.compile(r"[0-9a-f]{16}")
+_PART_FILE = re.compile(rf"\.osssync-{_TOKEN.pattern}\.part")
 _MEANINGS = {
     "": "it has an empty name between slashes or at the end",
     ".": "'.' would mean the directory itself",
@@ -96,10 +97,9 @@ def part_file_name(token: str) -> str:
     Raises:
         ValueError: another token; such a file would never be recognised again.
     """
-    name = f".osssync-{token}.part"
-    if not is_part_file(name):
+    if not _TOKEN.fullmatch(token):
         raise ValueError(f"{token!r} is not 16 lower case hexadecimal digits")
-    return name
+    return f".osssync-{token}.part"
 
 
 def is_part_file(name: str) -> bool:
@@ -119,12 +119,17 @@ def _components(key: str, path: str) -> tuple[str, ...]:
     if len(encoded) > _MAX_PATH_BYTES:
         raise _unsafe(key, f"the path has {len(encoded)} bytes, Linux takes {_MAX_PATH_BYTES}")
     components = tuple(path.split("/"))
+    if len(encoded) > _MAX_NAME_BYTES or not _MEANINGS.keys().isdisjoint(components):
+        _check_names(key, path, components)
+    return components
+
+
+def _check_names(key: str, path: str, components: tuple[str, ...]) -> None:
     for component in components:
         if component in _MEANINGS:
             raise _unsafe(key, _absolute_or(path, _MEANINGS[component]))
         if len(component.encode()) > _MAX_NAME_BYTES:
             raise _unsafe(key, f"a name in it has more than {_MAX_NAME_BYTES} bytes")
-    return components
 
 
 def _absolute_or(path: str, reason: str) -> str:

@@ -7,13 +7,18 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self, TextIO, TypeVarTuple
 
-from osssync.model import Action, Entry, Failure, Outcome
+from osssync.model import Action, ActionKind, Entry, Failure, Outcome
 
 Ts = TypeVarTuple("Ts")
+
+_SKIP = ActionKind.SKIP
 
 
 class Monitor(Protocol):
     """Hears about a run, in the thread of the runner alone. Methods must be quick.
+
+    A monitor that has the attribute ``hears_skips``, and has it False, is spared being told of
+    entries that are skipped: there may be millions.
 
     When a monitor raises, the run is stopped in good order, and then raises that. Until then the
     monitor goes on hearing what becomes of everything; what else it raises is dropped.
@@ -63,14 +68,18 @@ class ShieldedMonitor:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
+        self._hears_skips: bool = getattr(monitor, "hears_skips", True)
         self._thread = threading.get_ident()
         self._warnings: deque[str] = deque()
         self.broken: Exception | None = None
         """What the monitor raised first, None while all is well."""
 
     def decided(self, action: Action) -> None:
-        """Pass on."""
-        self._tell(self._monitor.decided, action)
+        """Pass on, unless it is a skip and the monitor does not want to hear of those."""
+        if self._hears_skips or action.kind is not _SKIP:
+            self._tell(self._monitor.decided, action)
+        elif self._warnings:
+            self.deliver()
 
     def moved(self, byte_count: int) -> None:
         """Pass on."""

@@ -11,6 +11,8 @@ KEPT_FAILURES = 1000
 
 SOME_FAILED_EXIT = 4
 
+_SKIP = ActionKind.SKIP
+
 
 @dataclass(frozen=True, slots=True)
 class FailedObject:
@@ -76,15 +78,13 @@ class Tally:
 
     def decided(self, action: Action) -> None:
         """A decision; a transfer is counted only when its outcome is known."""
-        match action.kind:
-            case ActionKind.SKIP:
-                self._skipped += 1
-            case ActionKind.EXCLUDE:
-                self._excluded += 1
-            case ActionKind.REFUSE:
-                self._add_failure(action.entry.key, refusal(action))
-            case ActionKind.TRANSFER:
-                pass
+        kind = action.kind
+        if kind is _SKIP:  # by far the most
+            self._skipped += 1
+        elif kind is ActionKind.EXCLUDE:
+            self._excluded += 1
+        elif kind is ActionKind.REFUSE:
+            self._add_failure(action.entry.key, refusal(action))
 
     def ended(self, outcome: Outcome) -> None:
         """The final outcome of one object."""

@@ -126,6 +126,7 @@ class Retry:
         on_refused: Callable[[CredentialsRefusedError], bool],
         on_skew: Callable[[ClockSkewedError], None],
         on_throttle: Callable[[ThrottledError], None] = _keep_pace,
+        since_s: float | None = None,
     ) -> T:
         """Call until it succeeds or nothing more can be expected.
 
@@ -135,13 +136,15 @@ class Retry:
                 for a refresh, and may raise CredentialsError.
             on_skew: learns the clock offset, or raises where there is nothing to learn.
             on_throttle: tells whoever sets the pace, before the wait.
+            since_s: when the first attempt began, if before this, by the same clock.
 
         Raises:
             InterruptedRunError: ``wait`` said stop.
             OsssyncError: the last error, its message extended by attempts and seconds if there
                 was more than one.
         """
-        self.attempts, self.slept_s, self._started_s = 0, 0.0, self._clock()
+        self.attempts, self.slept_s = 0, 0.0
+        self._started_s = self._clock() if since_s is None else since_s
         failures = 0
         skewed = False
         refused: list[CredentialsRefusedError] = []  # in a row

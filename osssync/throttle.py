@@ -164,14 +164,15 @@ class Slot:
         pace: who counts.
     """
 
-    __slots__ = ("_began_s", "_pace")
+    __slots__ = ("_pace", "began_s")
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._began_s = 0.0
+        self.began_s = 0.0
+        """When the last attempt took its place, by the clock of the pace."""
 
     def __enter__(self) -> Self:
-        self._began_s = self._pace.enter()
+        self.began_s = self._pace.enter()
         return self
 
     def __exit__(
@@ -180,8 +181,8 @@ class Slot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pace.leave(self._began_s, succeeded=kind is None)
+        self._pace.leave(self.began_s, succeeded=kind is None)
 
     def throttled(self, _error: ThrottledError) -> None:
         """The last attempt was throttled: the ``on_throttle`` of ``Retry.run``."""
-        self._pace.slow_down(self._began_s)
+        self._pace.slow_down(self.began_s)

@@ -61,6 +61,9 @@ _LAST_STEPS = frozenset({Step.WHOLE, Step.FINISH, Step.ABORT})
 _TIDYING_STEPS = frozenset({Step.FINISH, Step.ABORT})
 """Steps that move no bytes: what has all its parts is finished whatever the limits say."""
 
+LOOK_EVERY = 64
+"""How many entries that need no transfer are passed by between two looks at whether to go on."""
+
 MAX_RESTARTS = 3
 """How often an object is begun again because its source changed under the transfer."""
 
@@ -221,6 +224,7 @@ class Traffic:
 
     def _open_next(self, actions: Iterator[Action]) -> bool:
         """Take decisions up to the next transfer; whether there was one."""
+        passed = 0
         try:
             for action in actions:
                 if action.kind is ActionKind.TRANSFER and self._ends_as_spent():
@@ -234,9 +238,11 @@ class Traffic:
                     self._objects += 1
                     self._begin(self._objects, action.entry)
                     return True
-                self._look_around()  # there may be millions that need no transfer
-                if self.fatal is not None:
-                    return False
+                passed += 1
+                if passed % LOOK_EVERY == 0:  # there may be millions that need no transfer
+                    self._look_around()
+                    if self.fatal is not None:
+                        return False
             self._is_decided = True
         except OsssyncError as error:  # a listing that broke off
             self._end_early(_interrupted() if self._stop.is_set() else failure_of(error))

@@ -116,6 +116,16 @@ def test_the_last_error_says_attempts_and_seconds_and_keeps_its_facts():
     assert retry.slept_s == pytest.approx(0.3)
 
 
+def test_the_seconds_of_a_first_attempt_made_before_the_loop_count():
+    """It took 30 s to time out; what the user is told includes them."""
+    time = FakeTime()
+    time.now_s = 130.0
+    _, go = run(Script(*[NetworkError("x")] * 99), time, RetryPolicy(retries=1), since_s=100.0)
+
+    with pytest.raises(NetworkError, match=r"after 2 attempts over 30 s"):
+        go()
+
+
 def test_an_error_that_no_repeat_helps_is_raised_as_it_is():
     """Not retryable: one attempt, no wait, the very same object."""
     denied, time = AccessDeniedError("no", 403), FakeTime()

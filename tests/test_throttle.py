@@ -9,7 +9,7 @@ import pytest
 from osssync.config import CredentialSettings, OssSettings
 from osssync.emulator.faults import Effect
 from osssync.errors import InterruptedRunError, NetworkError, NotFoundError, ThrottledError
-from osssync.model import Entry, Step, Task
+from osssync.model import Entry, Outcome, Step, Task
 from osssync.oss.connection import Connection
 from osssync.oss.translate import ErrorReply, from_reply
 from osssync.retry import Retry, RetryPolicy
@@ -451,6 +451,27 @@ def test_a_stopped_worker_begins_nothing_but_still_concludes(connection):
 
     assert {"finish", "abort"} == set(steps.done)
     assert all(outcome.failure.error == "InterruptedRunError" for outcome in outcomes)
+
+
+def test_a_task_throttled_at_first_lowers_the_pace_and_is_done_when_repeated(connection):
+    """The first attempt counts like any other, and its place is given back before the wait."""
+
+    class Throttled(NoSteps):
+        def whole(self, task):
+            self.done.append(connection.pace._in_flight)
+            if len(self.done) == 1:
+                raise ThrottledError("slow down", 503)
+            return Outcome(task, moved_bytes=1)
+
+    steps, waited = Throttled(), []
+    worker = Worker(steps, lambda _entry: None, connection, 3)
+    worker._wait = lambda _seconds: waited.append(connection.pace._in_flight)
+
+    outcome = worker.run(Task(1, Step.WHOLE, Entry("k", 1, 0), "k"))
+
+    assert (None, 1, 1) == (outcome.failure, outcome.retries, outcome.moved_bytes)
+    assert ([1, 1], [0]) == (steps.done, waited)
+    assert (1, 4) == (connection.pace.throttled, connection.pace.lowest)
 
 
 def test_stopping_a_worker_reaches_those_who_wait_for_a_place(connection):

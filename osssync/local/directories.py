@@ -83,6 +83,12 @@ class Directories:
             UnsafeKeyError: a file or a symbolic link stands in the way.
             LocalFileError: the file system refused, or all is closed.
         """
+        with self._lock:
+            directory = self._recent.get(components)
+            if directory is not None:  # nearly always: files come in key order
+                self._recent.move_to_end(components)
+                directory.users += 1
+                return directory
         try:
             return self._walk(components, create=create)
         except FileNotFoundError:  # perhaps only below a directory that is kept open but removed

@@ -36,7 +36,8 @@ class Durability:
 
     def __init__(self, path: str, fsync: Fsync) -> None:
         self._path = path
-        self._fsync = fsync
+        self._is_each = fsync is Fsync.EACH
+        self._is_batch = fsync is Fsync.BATCH
         self._lock = threading.Lock()  # guards the two below
         self._unsynced: set[int] = set()  # devices
         self._descriptors: dict[int, int] = {}  # by device: one to syncfs by
@@ -51,7 +52,7 @@ class Durability:
         Raises:
             OSError: it could not be stored.
         """
-        if self._fsync is Fsync.EACH or (is_large and self._fsync is Fsync.BATCH):
+        if self._is_each or (is_large and self._is_batch):
             os.fsync(fd)
 
     def named(self, directory: Directory) -> None:
@@ -60,9 +61,9 @@ class Durability:
         Raises:
             OSError: the name could not be stored.
         """
-        if self._fsync is Fsync.EACH:
+        if self._is_each:
             os.fsync(directory.fd)
-        elif self._fsync is Fsync.BATCH and directory.device not in self._unsynced:
+        elif self._is_batch and directory.device not in self._unsynced:
             # No lock is needed to see it is remembered: a flush that takes this set syncs later.
             self._remember(directory)
 

@@ -64,8 +64,8 @@ class PartNames:
 
     def of(self, components: tuple[str, ...]) -> str:
         """The name of a target's part file."""
-        text = f"{self.salt}\0{'/'.join(components)}"
-        return part_file_name(blake2b(text.encode(), digest_size=8).hexdigest())
+        octets = f"{self.salt}\0{'/'.join(components)}".encode()
+        return part_file_name(blake2b(octets, digest_size=8).hexdigest())
 
 
 _UNSALTED = PartNames()
@@ -249,26 +249,27 @@ class DestinationRoot:
         self._directories.close()
         self._ledger.close()
 
-    def _parent(self, components: tuple[str, ...], *, create: bool = False) -> Directory:
-        return self._directories.open(components[:-1], create=create)
+    def _parent(self, components: tuple[str, ...]) -> Directory:
+        return self._directories.open(components[:-1], create=False)
 
     def _new_part(self, components: tuple[str, ...]) -> tuple[Directory, int, str]:
         """A new part file: its directory (in use), its descriptor, its name."""
+        name = self._names.of(components)
         try:
-            return self._open_new_part(components)
+            directory, fd = self._open_new_part(components[:-1], name)
         except FileNotFoundError:  # a directory that is kept open was removed: make it again
             self._directories.forget(components[:-1])
-        return self._open_new_part(components)
+            directory, fd = self._open_new_part(components[:-1], name)
+        return directory, fd, name
 
-    def _open_new_part(self, components: tuple[str, ...]) -> tuple[Directory, int, str]:
-        name = self._names.of(components)
-        directory = self._parent(components, create=True)
+    def _open_new_part(self, parent: tuple[str, ...], name: str) -> tuple[Directory, int]:
+        directory = self._directories.open(parent, create=True)
         try:
             fd = _open_new(name, directory)
         except BaseException:
             self._directories.release(directory)
             raise
-        return directory, fd, name
+        return directory, fd
 
     def _finish(self, part_name: str, directory: Directory, mtime_ns: int) -> None:
         """Set the time and make the content durable, in this order so that the time is too."""

@@ -73,15 +73,17 @@ class Ledger:
                 slot = self._free.pop()
             else:
                 slot, self._slots = self._slots, self._slots + 1
-            with contextlib.suppress(OSError):
+            try:
                 os.pwrite(self._fd, line, slot * _SLOT_BYTES)
+            except OSError:
+                self._free.append(slot)
+                return _NO_SLOT
         return slot
 
     def done(self, slot: int) -> None:
         """The part file of this slot has become the target, or was removed."""
         if slot != _NO_SLOT:
-            with self._lock:
-                self._free.append(slot)
+            self._free.append(slot)  # in one step: no lock is needed
 
     def close(self) -> None:
         """Remove the file, unless something noted is not done. Closing again is harmless."""

@@ -102,11 +102,10 @@ class SourceFile:
             status = os.fstat(self._fd)
         except OSError as error:
             raise local_error("look at", self._path, error) from error
-        size, mtime_ns, inode, ctime_ns = _version(status)
-        if status.st_nlink == 0:  # losing its last name has moved the ctime
-            ctime_ns = self.ctime_ns
         opened = (self.size, self.mtime_ns, self.inode, self.ctime_ns)
-        return (size, mtime_ns, inode, ctime_ns) == opened
+        now = _version(status)
+        # Losing its last name has moved the ctime.
+        return now == opened or (status.st_nlink == 0 and now[:3] == opened[:3])
 
     def close(self) -> None:
         """Close the file; closing it again is harmless."""

@@ -127,12 +127,17 @@ class Bucket(MultipartVerbs):
         """
         request = Request("GET", key, headers=of_read(byte_range, if_match))
         response = self._client.open("get", request)
+
+        def what() -> str:
+            return self._address(key)
+
         try:
-            what = self._address(key)
             found = response.headers
             integrity.check_version(what, found, if_match)
             if byte_range is None:
-                length = integrity.check_whole(what, response.status, found, expected_size)
+                length = integrity.check_whole(
+                    what, response.status, response.length, expected_size
+                )
             else:
                 length, _ = integrity.check_range(what, response.status, found, byte_range)
             object_crc64 = replies.crc64_of(found)
@@ -146,7 +151,7 @@ class Bucket(MultipartVerbs):
             received=received,
             crc64=crc64,
             object_crc64=object_crc64,
-            etag=found.get("etag", ""),
+            etag=found.lowercase("etag", ""),
         )
 
     def put(
@@ -168,7 +173,7 @@ class Bucket(MultipartVerbs):
         expected = integrity.crc64_of_body(body) if crc64 is None else crc64
         request = Request("PUT", key, headers=of_new_object(headers), body=body)
         result = replies.put_result(self._client.exchange("put", request).headers)
-        integrity.compare_crc64(self._address(key), expected, result.crc64)
+        integrity.compare_crc64(lambda: self._address(key), expected, result.crc64)
         return result
 
     def copy(
@@ -254,6 +259,8 @@ class Bucket(MultipartVerbs):
             crc64 = checksums.crc64(chunk, crc64)
             # Outside the "try": a full disk is not the network's fault.
             sink(chunk)
+            if response.is_read:
+                return received, crc64
 
     def _delete_batch(self, keys: Sequence[str]) -> list[tuple[str, str, str]]:
         body = documents.delete_request(keys)

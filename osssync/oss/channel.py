@@ -28,6 +28,7 @@ BUFFER_BYTES = 1 << 20
 BUFFERS = (bytes, bytearray, memoryview, mmap.mmap)
 _TOGETHER_BYTES = 1 << 16  # a body up to here leaves in one call with its head
 _MAX_CHUNK_LINE = 4096
+_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)  # plain: the names cost more than the call
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -89,7 +90,7 @@ class Channel:
         self._timeout_s = timeout_s
         self._fd = sock.fileno()
         self._is_secure = isinstance(sock, ssl.SSLSocket)
-        self._wait_all = 0 if self._is_secure or loop else socket.MSG_WAITALL
+        self._wait_all = 0 if self._is_secure or loop else int(socket.MSG_WAITALL)
         self._buffer = mmap.mmap(-1, BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0  # what has come and was not taken
@@ -110,16 +111,22 @@ class Channel:
             poll.register(self._fd, select.POLLIN)
             return bool(poll.poll(0))
         try:
-            self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self.sock.recv(1, _LOOK)
         except BlockingIOError:
             return False
         except OSError:
             return True
         return True
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the body is known to be read to its end; of some only ``take`` finds out."""
+        return self._left == 0 and not self._chunked
+
     def is_clean(self) -> bool:
         """Whether the reply was read to its end, and another request may follow."""
-        return self._left == 0 and not self._chunked and self._keeps_alive and self._is_empty()
+        is_whole = self._left == 0 and not self._chunked
+        return is_whole and self._keeps_alive and self._start == self._end
 
     def close(self) -> None:
         """Close it. Idempotent."""
@@ -142,6 +149,8 @@ class Channel:
         self._start = self._end = 0
         if body is None:
             self._send(head)
+        elif isinstance(body, bytes) and len(body) <= _TOGETHER_BYTES:
+            self._send(head + body)
         elif isinstance(body, BUFFERS):
             with memoryview(body) as whole, whole.cast("B") as view:
                 if len(view) <= _TOGETHER_BYTES:
@@ -185,16 +194,16 @@ class Channel:
         """
         if self._chunked and self._left == 0 and not self._next_chunk():
             return self._view[:0]
-        wanted = min(BUFFER_BYTES if self._left is None else self._left, most, BUFFER_BYTES)
-        found = self._fill(wanted, until_close=self._left is None)
-        if self._left is not None:
-            self._left -= found
+        left = self._left
+        wanted = min(BUFFER_BYTES if left is None else left, most, BUFFER_BYTES)
+        found = wanted
+        if self._end - self._start < wanted:
+            found = self._fill(wanted, until_close=left is None)
+        if left is not None:
+            self._left = left - found
         piece = self._view[self._start : self._start + found]
         self._start += found
         return piece
-
-    def _is_empty(self) -> bool:
-        return self._start == self._end
 
     def _next_chunk(self) -> bool:
         if self._in_chunk:
@@ -212,8 +221,6 @@ class Channel:
     def _fill(self, wanted: int, *, until_close: bool) -> int:
         """Have ``wanted`` bytes in the buffer, fewer only where the end of all may come."""
         have = self._end - self._start
-        if have >= wanted:
-            return wanted
         if self._start:
             self._buffer.move(0, self._start, have)
             self._start, self._end = 0, have
@@ -234,7 +241,7 @@ class Channel:
         """What comes before ``mark``, which is passed over."""
         searched = self._start
         while True:
-            found = self._buffer.find(mark, searched, self._end)
+            found = -1 if searched == self._end else self._buffer.find(mark, searched, self._end)
             if 0 <= found <= self._start + most:
                 octets = self._buffer[self._start : found]
                 self._start = found + len(mark)

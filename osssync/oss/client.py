@@ -12,7 +12,6 @@ costs more than a small object's whole way to the disk, hence the shorter one.
 import base64
 import re
 import socket
-from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,30 +30,13 @@ from osssync.oss.signature import (
     query_string,
 )
 from osssync.oss.translate import ErrorReply, from_reply, from_transport, translated
+from osssync.oss.wire import header_lines
 
 if TYPE_CHECKING:
     from osssync.oss.sdk import SdkBucket, SdkService
 
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _NETLOC = re.compile(r"[\w.-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
-
-
-class _Signable:
-    """What a signer wants to see of a request, as oss2's own has it."""
-
-    __slots__ = ("cloudbox_id", "data", "headers", "method", "params", "product", "region", "url")
-
-    def __init__(self, request: Request, region: str) -> None:
-        self.method = request.method
-        self.url = ""
-        self.data = request.body
-        self.params = dict(request.params)
-        self.headers: MutableMapping[str, str] = {
-            name.lower(): value for name, value in request.headers.items()
-        }
-        self.region: str | None = region
-        self.product = "oss"
-        self.cloudbox_id: str | None = None
 
 
 class Client:
@@ -74,8 +56,10 @@ class Client:
         self.bucket = bucket
         self._route = route
         kind = SignerV1 if route.settings.signature is SignatureVersion.V1 else SignerV4
-        self._signer: SignerV4 | SignerV1 = kind(route.provider, route.clock_offset)
+        region = route.endpoint.region
+        self._signer: SignerV4 | SignerV1 = kind(route.provider, route.clock_offset, region)
         self._where, self._path = _address(route.endpoint, bucket)
+        self._uri = f"/{bucket}/" if bucket else "/"  # before the key, as it is signed
 
     def translated(self, operation: str, key: str = "") -> AbstractContextManager[None]:
         """Around a read of a body: its errors become ours, naming this bucket and the key."""
@@ -88,22 +72,23 @@ class Client:
             UnsafeKeyError: no server would get this key as it is.
             OsssyncError: see ``translated``.
         """
-        key = _sendable(request.key)
-        signable = _Signable(request, self._route.endpoint.region)
-        self._signer._sign_request(signable, self.bucket, request.key)  # noqa: SLF001 - oss2's name for it
-        target = self._path + key
-        if request.params:
-            target = f"{target}?{query_string(request.params)}"
+        method, key, params = request.method, request.key, request.params
+        encoded = _encoded(key)
+        headers = request.headers
+        signed = self._signer.sign(method, self._uri + encoded, params, headers)
+        # Slashes too: no proxy may take "a/../b" for a path.
+        target = self._path + encoded.replace("/", "%2F")
+        if params:
+            target = f"{target}?{query_string(params)}"
+        lines = header_lines(headers) + signed if headers else signed
         try:
-            response = self._route.session.request(
-                request.method, self._where, target, signable.headers, request.body
-            )
+            response = self._route.session.request(method, self._where, target, lines, request.body)
         except OsssyncError:
             raise
         except OSError as error:
-            raise from_transport(error, self.subject(operation, request.key)) from error
-        if response.status // 100 != 2:
-            raise self._refused(operation, request.key, response)
+            raise from_transport(error, self.subject(operation, key)) from error
+        if not 200 <= response.status < 300:
+            raise self._refused(operation, key, response)
         return response
 
     def exchange(self, operation: str, request: Request) -> Reply:
@@ -126,7 +111,7 @@ class Client:
         Raises:
             as ``open``.
         """
-        _sendable(request.key)
+        _encoded(request.key)
         with self.translated(operation, request.key):
             response = self._sdk.send(request)
             try:
@@ -136,7 +121,7 @@ class Client:
 
     def presign(self, method: str, key: str, expires_s: int) -> str:
         """A signed address; a bearer token for what it allows, as long as the credentials live."""
-        _sendable(key)
+        _encoded(key)
         if not self.bucket:
             raise UsageError("only objects of a bucket can be presigned")
         with self.translated("presign", key):
@@ -196,8 +181,8 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _sendable(key: str) -> str:
-    """The key percent-encoded, slashes too: no proxy may take "a/../b" for a path.
+def _encoded(key: str) -> str:
+    """The key percent-encoded but for its slashes.
 
     Raises:
         UnsafeKeyError: no server would get this key as it is.
@@ -206,6 +191,6 @@ def _sendable(key: str) -> str:
     if key in (".", ".."):
         raise UnsafeKeyError(f"key {key!r} cannot be addressed: it would name the bucket itself")
     try:
-        return quote(key).replace("/", "%2F")
+        return quote(key)
     except UnicodeEncodeError:
         raise UnsafeKeyError(f"key {display(key)!r} is not UTF-8, which OSS requires") from None

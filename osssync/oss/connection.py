@@ -10,7 +10,12 @@ from osssync.config import CredentialSettings, CredentialSource, OssSettings
 from osssync.credentials.metadata import MetadataService
 from osssync.credentials.provider import RefreshingCredentialsProvider
 from osssync.credentials.sources import open_provider
-from osssync.errors import ClockSkewedError, CredentialsError, CredentialsRefusedError
+from osssync.errors import (
+    ClockSkewedError,
+    CredentialsError,
+    CredentialsRefusedError,
+    OsssyncError,
+)
 from osssync.oss.bucket import Bucket, Service
 from osssync.oss.client import Client
 from osssync.oss.endpoint import Endpoint, resolve
@@ -19,7 +24,7 @@ from osssync.oss.request import Route
 from osssync.oss.session import PooledSession
 from osssync.oss.signature import ClockOffset
 from osssync.retry import Retry, RetryPolicy, sleep_through
-from osssync.throttle import Pace
+from osssync.throttle import Pace, Slot
 
 T = TypeVar("T")
 
@@ -121,14 +126,35 @@ class Connection:
         Raises:
             OsssyncError: the last error.
         """
-        slot = self.pace.slot()
+        return self.go_on(retry, call, self.pace.slot(), None)
 
-        def attempt(_number: int) -> T:
+    def go_on(
+        self, retry: Retry, call: Callable[[], T], slot: Slot, failed: OsssyncError | None
+    ) -> T:
+        """``repeat`` for a call whose first attempt was made already.
+
+        Args:
+            retry: the loop.
+            call: makes another attempt.
+            slot: where the first one had its place, which it has given back.
+            failed: how it ended; None if there was none.
+
+        Raises:
+            OsssyncError: the last error.
+        """
+
+        def attempt(number: int) -> T:
+            if number == 1 and failed is not None:
+                raise failed
             with slot:
                 return call()
 
         return retry.run(
-            attempt, on_refused=self._refresh, on_skew=self._adjust, on_throttle=slot.throttled
+            attempt,
+            on_refused=self._refresh,
+            on_skew=self._adjust,
+            on_throttle=slot.throttled,
+            since_s=None if failed is None else slot.began_s,
         )
 
     def _wait(self, delay_s: float) -> bool:

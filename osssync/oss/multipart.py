@@ -55,8 +55,8 @@ class MultipartVerbs:
         params = {"uploadId": upload_id, "partNumber": str(number)}
         reply = self._client.exchange("upload part", Request("PUT", key, params, body=body))
         result = replies.put_result(reply.headers)
-        what = f"part {number} of oss://{self._client.bucket}/{key}"
-        compare_crc64(what, expected, result.crc64)
+        address = f"oss://{self._client.bucket}/{key}"
+        compare_crc64(lambda: f"part {number} of {address}", expected, result.crc64)
         return result
 
     def copy_part(

@@ -4,11 +4,11 @@ Source: https://www.alibabacloud.com/help/en/oss/developer-reference/common-http
 .../headobject, read 2026-09.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from osssync.errors import IntegrityError
+from osssync.oss.wire import Headers
 
 _META_PREFIX = "x-oss-meta-"
 _REPRESENTATION_HEADERS = (
@@ -62,7 +62,7 @@ class PutResult:
     version_id: str = ""
 
 
-def object_meta(headers: Mapping[str, str]) -> ObjectMeta:
+def object_meta(headers: Headers) -> ObjectMeta:
     """Read the headers of a HEAD.
 
     Raises:
@@ -92,18 +92,17 @@ def object_meta(headers: Mapping[str, str]) -> ObjectMeta:
     )
 
 
-def put_result(headers: Mapping[str, str]) -> PutResult:
+def put_result(headers: Headers) -> PutResult:
     """Read the headers of a PUT, an UploadPart, a copy or a CompleteMultipartUpload.
 
     Raises:
         IntegrityError: a CRC-64 that is not a number.
     """
-    return PutResult(
-        headers.get("etag", ""), crc64_of(headers), headers.get("x-oss-version-id", "")
-    )
+    find = headers.lowercase
+    return PutResult(find("etag", ""), crc64_of(headers), find("x-oss-version-id", ""))
 
 
-def crc64_of(headers: Mapping[str, str]) -> int | None:
+def crc64_of(headers: Headers) -> int | None:
     """The whole object's (or part's) CRC-64, sent as an unsigned decimal number.
 
     Raises:
@@ -112,7 +111,7 @@ def crc64_of(headers: Mapping[str, str]) -> int | None:
     return _number(headers, "x-oss-hash-crc64ecma")
 
 
-def content_length(headers: Mapping[str, str]) -> int | None:
+def content_length(headers: Headers) -> int | None:
     """Content-Length in bytes; None when it is not sent.
 
     Raises:
@@ -129,8 +128,8 @@ def http_time_ns(text: str) -> int:
         return 0
 
 
-def _number(headers: Mapping[str, str], name: str) -> int | None:
-    text = headers.get(name)
+def _number(headers: Headers, name: str) -> int | None:
+    text = headers.lowercase(name)
     if text is None:
         return None
     if not (text.isascii() and text.isdigit()):

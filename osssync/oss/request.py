@@ -8,6 +8,7 @@ from osssync.oss.channel import Body
 from osssync.oss.endpoint import Endpoint
 from osssync.oss.session import PooledSession
 from osssync.oss.signature import ClockOffset, CredentialsProvider
+from osssync.oss.wire import Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Reply:
     """A successful reply, its body read to the end."""
 
     status: int
-    headers: Mapping[str, str]  # finds names in any case
+    headers: Headers
     body: bytes
 
 

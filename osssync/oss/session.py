@@ -11,17 +11,17 @@ which the other side had closed while it was idle.
 import contextlib
 import logging
 import platform
+import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from osssync.config import OssSettings
-from osssync.errors import UsageError
 from osssync.fibers import Loop, running
 from osssync.oss.channel import BUFFER_BYTES, BUFFERS, Body, Channel, RangeSource
 from osssync.oss.dialing import Origin, dial, origin_of
 from osssync.oss.signature import query_string
-from osssync.oss.wire import Head, Headers, IllegalHeaderError, request_head
+from osssync.oss.wire import Head, Headers, header_lines, host_line, request_line
 from osssync.version import __version__
 
 _ERROR_BODY_BYTES = 1 << 16  # OSS error documents are about 1 KiB
@@ -49,22 +49,33 @@ class PooledResponse:
     It is also what oss2 expects. Bodies come as they are stored: no content decoding.
     """
 
-    __slots__ = ("_ahead", "_channel", "_session", "headers", "request_id", "response", "status")
+    __slots__ = ("_ahead", "_channel", "_session", "headers", "length", "response", "status")
 
     def __init__(self, session: "PooledSession", channel: Channel, head: Head) -> None:
         self.response = self  # oss2 closes ``.response``
         self.status = head.status
         self.headers: Headers = head.headers
-        self.request_id: str = head.headers.get("x-oss-request-id") or ""
+        self.length = head.length
+        """Of the body, in bytes; None if only its end will tell."""
         self._session = session
         self._channel: Channel | None = channel
         self._ahead: bytes | None = None  # read ahead; None while it is on the wire
         if channel.is_clean():
             self._ahead = b""
             self.close()
-        elif head.status // 100 != 2:
+        elif not 200 <= head.status < 300:
             self._ahead = self._error_body(channel)
             self.close()
+
+    @property
+    def request_id(self) -> str:
+        """What OSS calls this request; "" if it does not say."""
+        return self.headers.lowercase("x-oss-request-id", "")
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the body is known to be read to its end; of some only ``take`` finds out."""
+        return self._channel is None or self._channel.is_read
 
     def take(self) -> memoryview:
         """The next bytes, up to 1 MiB, valid until the next call; nothing at the end.
@@ -88,7 +99,8 @@ class PooledResponse:
         if self._ahead is not None:
             # Whole, whatever ``amt`` says: oss2 would read 4096 bytes of an error, and lose the
             # code of a longer document (a refused signature repeats all that was signed).
-            return bytes(self.take())
+            ahead, self._ahead = self._ahead, b""
+            return ahead
         if self._channel is None:
             return b""
         pieces = []
@@ -120,6 +132,24 @@ class PooledResponse:
         return body.decode("utf-8", "ignore").encode()  # oss2 raises on what is not UTF-8
 
 
+class _Pool:
+    """The connections to one origin, and what each request to it has in common."""
+
+    __slots__ = ("idle", "lines", "origin", "prefix", "tls_session")
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.idle: dict[Loop | None, list[Channel]] = {}
+        self.prefix = f"{origin.scheme}://{origin.netloc}" if origin.is_forwarded else ""
+        """What a proxy wants to see before the path."""
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        if self.prefix and origin.proxy is not None and origin.proxy.login:
+            headers["Proxy-Authorization"] = origin.proxy.login
+        self.lines = host_line(origin.netloc) + header_lines(headers)
+        self.tls_session: ssl.SSLSession | None = None
+        """Of the newest connection: the next one goes on with it, and saves a round trip."""
+
+
 class PooledSession:
     """Keep-alive connections to one or a few hosts; threads may share it, processes may not.
 
@@ -133,10 +163,8 @@ class PooledSession:
     def __init__(self, settings: OssSettings, pool_size: int) -> None:
         self._settings = settings
         self._pool_size = pool_size
-        self._origins: dict[str, Origin] = {}
-        self._idle: dict[tuple[str, Loop | None], list[Channel]] = {}
-        self._busy: dict[Channel, str] = {}  # the origin of each
-        self._tls_sessions: dict[str, Any] = {}
+        self._pools: dict[tuple[str, str], _Pool] = {}
+        self._busy: dict[Channel, _Pool] = {}  # where each belongs
         self._lock = threading.Lock()
         self._is_closed = False
         # oss2 formats whole requests, security token included, at DEBUG and whole error bodies,
@@ -158,15 +186,16 @@ class PooledSession:
         if req.params:
             target = f"{target}?{query_string(req.params)}"
         headers = {name: value for name, value in req.headers.items() if value is not None}
-        headers.pop("User-Agent", None)
-        return self.request(req.method, (scheme, netloc), target, headers, req.data)
+        for name in ("User-Agent", "Accept-Encoding"):
+            headers.pop(name, None)
+        return self.request(req.method, (scheme, netloc), target, header_lines(headers), req.data)
 
     def request(
         self,
         method: str,
         where: tuple[str, str],
         target: str,
-        headers: Mapping[str, str | bytes],
+        lines: bytes,
         body: Body | None,
     ) -> PooledResponse:
         """Send a request as it is; the reply's head is read, its body is not.
@@ -175,18 +204,19 @@ class PooledSession:
             method: of the request.
             where: scheme, and host with its port if that is not the scheme's own.
             target: path and query, percent-encoded.
-            headers: all but Host, User-Agent and the framing.
+            lines: ``wire.header_lines`` of all headers but Host, User-Agent, Accept-Encoding and
+                the framing.
             body: bytes, something with ``len`` that is read, or chunks of unknown length.
 
         Raises:
             as ``do_request``.
         """
-        scheme, netloc = where
-        name = f"{scheme}://{netloc}"
-        origin = self._origins.get(name) or self._open_origin(scheme, netloc)
-        head = _head(method, origin, target, headers, body)
+        pool = self._pools.get(where) or self._open_pool(where)
+        first = request_line(method, pool.prefix + target)
+        head = b"%b%b%b%b\r\n" % (first, pool.lines, lines, _framing(method, body))
         while True:
-            channel, is_fresh = self._acquire(name, origin)
+            channel = self._acquire(pool)
+            is_fresh = channel.uses == 0
             try:
                 return self._exchange(channel, head, body, is_head=method == "HEAD")
             except ConnectionError:
@@ -196,11 +226,17 @@ class PooledSession:
 
     def put_back(self, channel: Channel) -> None:
         """Take back a connection that was lent; one that cannot be used again is closed."""
-        name = self._busy.pop(channel, "")
-        if self._is_closed or not channel.is_clean():
+        pool = self._busy.pop(channel, None)
+        if pool is None or self._is_closed:
             channel.close()
             return
-        idle = self._idle.setdefault((name, channel.loop), [])
+        if channel.uses == 1 and isinstance(channel.sock, ssl.SSLSocket):
+            # Not before: the tickets of TLS 1.3 come behind the handshake, with the first reply.
+            pool.tls_session = channel.sock.session
+        if not channel.is_clean():
+            channel.close()
+            return
+        idle = pool.idle.setdefault(channel.loop, [])
         if len(idle) < self._pool_size or channel.loop is not None:
             idle.append(channel)
         else:
@@ -214,10 +250,11 @@ class PooledSession:
         self._is_closed = True
         for channel in list(self._busy):
             channel.break_off()
-        idle, self._idle = self._idle, {}
-        for channels in idle.values():
-            for channel in channels:
-                channel.close()
+        for pool in list(self._pools.values()):
+            idle, pool.idle = pool.idle, {}
+            for channels in idle.values():
+                for channel in channels:
+                    channel.close()
 
     def _exchange(
         self, channel: Channel, head: bytes, body: Body | None, *, is_head: bool
@@ -240,58 +277,43 @@ class PooledSession:
     def _refusal(self, channel: Channel, *, is_head: bool) -> PooledResponse:
         return PooledResponse(self, channel, channel.read_head(is_head_request=is_head))
 
-    def _acquire(self, name: str, origin: Origin) -> tuple[Channel, bool]:
-        """A connection, and whether it is new."""
-        loop = running()
-        idle = self._idle.get((name, loop))
+    def _acquire(self, pool: _Pool) -> Channel:
+        """A connection; one that is new has no ``uses``."""
+        idle = pool.idle.get(running())
         while idle:
             try:
                 channel = idle.pop()
             except IndexError:  # another thread was faster
                 break
             if not channel.is_stale():
-                self._busy[channel] = name
-                return channel, False
+                self._busy[channel] = pool
+                return channel
             channel.close()
         settings = self._settings
-        channel = dial(origin, settings.connect_timeout_s, settings.read_timeout_s)
-        self._busy[channel] = name
-        return channel, True
+        channel = dial(
+            pool.origin, settings.connect_timeout_s, settings.read_timeout_s, pool.tls_session
+        )
+        self._busy[channel] = pool
+        return channel
 
-    def _open_origin(self, scheme: str, netloc: str) -> Origin:
+    def _open_pool(self, where: tuple[str, str]) -> _Pool:
         with self._lock:
-            name = f"{scheme}://{netloc}"
-            if name not in self._origins:
+            if where not in self._pools:
+                scheme, netloc = where
                 settings = self._settings
-                self._origins[name] = origin_of(
+                origin = origin_of(
                     scheme, netloc, settings.ca_file, use_env_proxies=settings.use_env_proxies
                 )
-            return self._origins[name]
+                self._pools[where] = _Pool(origin)
+            return self._pools[where]
 
 
-def _head(
-    method: str,
-    origin: Origin,
-    target: str,
-    headers: Mapping[str, str | bytes],
-    body: Body | None,
-) -> bytes:
-    fresh = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
-    size = None if body is None else _size(body)
-    if size is not None:
-        fresh["Content-Length"] = str(size)
-    elif body is not None:
-        fresh["Transfer-Encoding"] = "chunked"
-    elif method in ("PUT", "POST"):
-        fresh["Content-Length"] = "0"
-    if origin.is_forwarded:
-        target = f"{origin.scheme}://{origin.netloc}{target}"
-        if origin.proxy is not None and origin.proxy.login:
-            fresh["Proxy-Authorization"] = origin.proxy.login
-    try:
-        return request_head(method, target, origin.netloc, fresh)
-    except IllegalHeaderError as error:
-        raise UsageError(f"header {error}: its value holds a control character") from None
+def _framing(method: str, body: Body | None) -> bytes:
+    """The line that tells where the body ends."""
+    if body is None:
+        return b"Content-Length: 0\r\n" if method in ("PUT", "POST") else b""
+    size = len(body) if isinstance(body, bytes) else _size(body)
+    return b"Transfer-Encoding: chunked\r\n" if size is None else b"Content-Length: %d\r\n" % size
 
 
 def _size(body: Body) -> int | None:

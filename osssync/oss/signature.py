@@ -10,21 +10,19 @@ Source: https://www.alibabacloud.com/help/en/oss/developer-reference/recommend-t
 and .../include-signatures-in-the-authorization-header (V1), read 2026-09; oss2 2.19.1 auth.py.
 """
 
-import hashlib
 import hmac
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from email.utils import formatdate
+from operator import methodcaller
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from osssync.errors import UsageError
+from osssync.oss.moment import ALGORITHM, UNSIGNED_PAYLOAD, Identity, Moment, moment_of
+from osssync.oss.wire import header_lines
 
-_ALGORITHM = "OSS4-HMAC-SHA256"
-_REQUEST_TYPE = "aliyun_v4_request"
 _ALWAYS_SIGNED = frozenset(("content-type", "content-md5"))
 SUBRESOURCES = frozenset(
     """
@@ -46,6 +44,8 @@ SUBRESOURCES = frozenset(
 )
 """The parameters that V1 signs; the same as oss2's, which the tests compare."""
 
+_CLOSING = f"\n\n{UNSIGNED_PAYLOAD}".encode()  # of a canonical request without additional headers
+_BY_NAME = methodcaller("partition", b":")  # of lines: what is before the colon decides
 _LAST_SIGNED_WITH: ContextVar[str] = ContextVar("osssync_signed_with", default="")
 
 
@@ -103,67 +103,81 @@ class SdkRequest(Protocol):
     cloudbox_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Identity:
-    """The three strings of one credential set, read together; never shown."""
-
-    access_key_id: str
-    secret: str = field(repr=False)
-    token: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """All that signatures of one second, by one credential set, for one scope have in common."""
-
-    second: int
-    identity: _Identity
-    place: tuple[str | None, str]  # region and product
-    timestamp: str
-    scope: str
-    signing_key: bytes = field(repr=False)
-    to_sign: bytes  # before the digest of the canonical request
-    authorization: str  # before the signature
-
-
 class _Signer:
     """What both versions share: who signs, at what time, and who signed last here."""
 
-    def __init__(self, provider: CredentialsProvider, clock_offset: ClockOffset) -> None:
+    def __init__(
+        self, provider: CredentialsProvider, clock_offset: ClockOffset, region: str = ""
+    ) -> None:
         self._provider = provider
         self._clock_offset = clock_offset
-        self._last_read: tuple[Credentials | None, _Identity] = (None, _Identity("", "", ""))
+        self._place = (region, "oss")  # V1 signs none
+        self._last_read: tuple[Credentials | None, Identity] = (None, Identity("", "", ""))
 
     @property
     def signed_with(self) -> str:
         """The AccessKeyId of the last request signed on the calling thread or fiber, or ""."""
         return _LAST_SIGNED_WITH.get()
 
-    def _identity(self) -> _Identity:
+    def _identity(self) -> Identity:
         # The one read per request: three separate reads can straddle a rotation and sign with
         # the id of one set and the token of another.
-        _LAST_SIGNED_WITH.set("")
-        credentials = self._provider.get_credentials()
+        try:
+            credentials = self._provider.get_credentials()
+        except BaseException:
+            _LAST_SIGNED_WITH.set("")
+            raise
         last, identity = self._last_read
-        if credentials is last:  # a set is immutable
+        if credentials is not last:  # a set is immutable
+            identity = Identity(
+                credentials.get_access_key_id(),
+                credentials.get_access_key_secret(),
+                credentials.get_security_token() or "",
+            )
+            self._last_read = (credentials, identity)  # one assignment: threads see old or new
+        if _LAST_SIGNED_WITH.get() != identity.access_key_id:
             _LAST_SIGNED_WITH.set(identity.access_key_id)
-            return identity
-        identity = _Identity(
-            credentials.get_access_key_id(),
-            credentials.get_access_key_secret(),
-            credentials.get_security_token() or "",
-        )
-        self._last_read = (credentials, identity)  # one assignment: threads see the old or the new
-        _LAST_SIGNED_WITH.set(identity.access_key_id)
         return identity
 
 
 class SignerV4(_Signer):
-    """Signature V4. The payload is not signed (``UNSIGNED-PAYLOAD``): CRC-64 guards the body."""
+    """Signature V4. The payload is not signed (``UNSIGNED-PAYLOAD``): CRC-64 guards the body.
 
-    def __init__(self, provider: CredentialsProvider, clock_offset: ClockOffset) -> None:
-        super().__init__(provider, clock_offset)
-        self._last: _Moment | None = None
+    Args:
+        provider: asked once per request.
+        clock_offset: of the service.
+        region: of the requests given to ``sign``; those of oss2 bring their own.
+    """
+
+    def __init__(
+        self, provider: CredentialsProvider, clock_offset: ClockOffset, region: str = ""
+    ) -> None:
+        super().__init__(provider, clock_offset, region)
+        self._last: Moment | None = None
+
+    def sign(
+        self, method: str, uri: str, params: Mapping[str, str], headers: Mapping[str, str]
+    ) -> bytes:
+        """The lines that sign a request, to be sent with those of ``headers``.
+
+        Args:
+            method: of the request.
+            uri: /BUCKET/KEY, percent-encoded but for its slashes.
+            params: of the query, not encoded.
+            headers: all others that are sent, in any case.
+
+        Raises:
+            UsageError: no region, or a credential set that no header can carry.
+            CredentialsError: as the provider says.
+        """
+        moment = self._moment(self._place)
+        lines: Sequence[bytes] = moment.canonical
+        own = _signable_lines(headers, ())
+        if own:
+            lines = sorted((*lines, *own), key=_BY_NAME)
+        start = f"{method}\n{uri}\n{_canonical_query(params)}\n".encode()
+        canonical = b"".join((start, *lines, _CLOSING))
+        return b"%b%b\r\n" % (moment.sent, moment.signature(canonical).encode())
 
     def _sign_request(
         self,
@@ -172,14 +186,14 @@ class SignerV4(_Signer):
         key: str,
         in_additional_headers: Iterable[str] | None = None,
     ) -> None:
-        moment = self._moment(req)
+        moment = self._moment((req.cloudbox_id or req.region, req.product))
         headers = req.headers
         if moment.identity.token:
             headers["x-oss-security-token"] = moment.identity.token
         headers["x-oss-date"] = moment.timestamp
-        headers["x-oss-content-sha256"] = "UNSIGNED-PAYLOAD"
+        headers["x-oss-content-sha256"] = UNSIGNED_PAYLOAD
         additional = _additional_headers(in_additional_headers)
-        signature = _signature(moment, _canonical_request(req, bucket_name, key, additional))
+        signature = moment.signature(_canonical_request(req, bucket_name, key, additional))
         authorization = moment.authorization + signature
         if additional:
             authorization += f", AdditionalHeaders={';'.join(additional)}"
@@ -193,7 +207,7 @@ class SignerV4(_Signer):
         expires: int,
         in_additional_headers: Iterable[str] | None = None,
     ) -> str:
-        moment = self._moment(req)
+        moment = self._moment((req.cloudbox_id or req.region, req.product))
         identity = moment.identity
         present = {name.lower() for name in req.headers}
         additional = _additional_headers(
@@ -203,71 +217,51 @@ class SignerV4(_Signer):
             req.params["x-oss-security-token"] = identity.token
         req.params["x-oss-date"] = moment.timestamp
         req.params["x-oss-expires"] = str(expires)
-        req.params["x-oss-signature-version"] = _ALGORITHM
+        req.params["x-oss-signature-version"] = ALGORITHM
         req.params["x-oss-credential"] = f"{identity.access_key_id}/{moment.scope}"
         if additional:
             req.params["x-oss-additional-headers"] = ";".join(additional)
         canonical = _canonical_request(req, bucket_name, key, additional)
-        req.params["x-oss-signature"] = _signature(moment, canonical)
+        req.params["x-oss-signature"] = moment.signature(canonical)
         return f"{req.url}?{query_string(req.params)}"
 
-    def _moment(self, req: SdkRequest) -> _Moment:
+    def _moment(self, place: tuple[str | None, str]) -> Moment:
         identity = self._identity()
         second = int(self._clock_offset.now())
-        place = (req.cloudbox_id or req.region, req.product)
         last = self._last
         if (
             last is not None
-            and last.identity is identity
             and last.second == second
+            and last.identity is identity
             and last.place == place
         ):
             return last
-        timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-        region, product = place
-        if not region:
-            raise UsageError("signature V4 needs the region of the bucket: give --region")
-        scope = f"{timestamp[:8]}/{region}/{product}/{_REQUEST_TYPE}"
-        if last is not None and last.identity is identity and last.scope == scope:
-            signing_key = last.signing_key
-        else:
-            signing_key = _signing_key(identity.secret, scope)
-        moment = _Moment(
-            second,
-            identity,
-            place,
-            timestamp,
-            scope,
-            signing_key,
-            f"{_ALGORITHM}\n{timestamp}\n{scope}\n".encode(),
-            f"{_ALGORITHM} Credential={identity.access_key_id}/{scope}, Signature=",
-        )
+        moment = moment_of(second, identity, place, last)
         self._last = moment  # one assignment: threads see the old or the new
         return moment
 
 
-def _signing_key(secret: str, scope: str) -> bytes:
-    signing_key = b"aliyun_v4" + secret.encode()
-    for step in scope.split("/"):
-        signing_key = hmac.digest(signing_key, step.encode(), "sha256")
-    return signing_key
-
-
-def _signature(moment: _Moment, canonical: bytes) -> str:
-    digest = hashlib.sha256(canonical).hexdigest()
-    to_sign = moment.to_sign + digest.encode()
-    return hmac.digest(moment.signing_key, to_sign, "sha256").hex()
-
-
 class SignerV1(_Signer):
     """Signature V1, for buckets that still take it (none made since 2025-09)."""
+
+    def sign(
+        self, method: str, uri: str, params: Mapping[str, str], headers: Mapping[str, str]
+    ) -> bytes:
+        """As ``SignerV4.sign``."""
+        identity = self._identity()
+        signed = {"date": formatdate(self._clock_offset.now(), usegmt=True)}
+        if identity.token:
+            signed["x-oss-security-token"] = identity.token
+        signature = _signature_v1(identity, method, unquote(uri), params, {**headers, **signed})
+        signed["authorization"] = f"OSS {identity.access_key_id}:{signature}"
+        return header_lines(signed)
 
     def _sign_request(self, req: SdkRequest, bucket_name: str, key: str) -> None:
         identity = self._identity()
         if identity.token:
             req.headers["x-oss-security-token"] = identity.token
         req.headers["date"] = formatdate(self._clock_offset.now(), usegmt=True)
-        signature = self._signature(identity, req, bucket_name, key)
+        signature = _signature_of_sdk(identity, req, bucket_name, key)
         req.headers["authorization"] = f"OSS {identity.access_key_id}:{signature}"
 
     def _sign_url(self, req: SdkRequest, bucket_name: str, key: str, expires: int) -> str:
@@ -276,37 +270,44 @@ class SignerV1(_Signer):
             req.params["security-token"] = identity.token
         expires_at = str(int(self._clock_offset.now()) + expires)
         req.headers["date"] = expires_at
-        signature = self._signature(identity, req, bucket_name, key)
+        signature = _signature_of_sdk(identity, req, bucket_name, key)
         req.params["OSSAccessKeyId"] = identity.access_key_id
         req.params["Expires"] = expires_at
         req.params["Signature"] = signature
         return f"{req.url}?{query_string(req.params)}"
 
-    def _signature(self, identity: _Identity, req: SdkRequest, bucket_name: str, key: str) -> str:
-        headers = req.headers
-        canonical = {
-            name.lower(): _octets(value)
-            for name, value in headers.items()
-            if name.lower().startswith("x-oss-")
-        }
-        subresources = "&".join(
-            f"{name}={value}" if value else name
-            for name, value in sorted(req.params.items())
-            if name in SUBRESOURCES
+
+def _signature_of_sdk(identity: Identity, req: SdkRequest, bucket_name: str, key: str) -> str:
+    resource = f"/{bucket_name}/{key}" if bucket_name else "/"
+    return _signature_v1(identity, req.method, resource, req.params, req.headers)
+
+
+def _signature_v1(
+    identity: Identity,
+    method: str,
+    resource: str,
+    params: Mapping[str, str],
+    headers: Mapping[str, str],
+) -> str:
+    found = {name.lower(): _octets(value) for name, value in headers.items()}
+    canonical = sorted(name for name in found if name.startswith("x-oss-"))
+    subresources = "&".join(
+        f"{name}={value}" if value else name
+        for name, value in sorted(params.items())
+        if name in SUBRESOURCES
+    )
+    if subresources:
+        resource += f"?{subresources}"
+    string_to_sign = b"".join(
+        (
+            b"%b\n%b\n" % (method.encode(), found.get("content-md5", b"")),
+            b"%b\n" % found.get("content-type", b""),
+            b"%b\n" % (found.get("x-oss-date") or found.get("date", b"")),
+            *(b"%b:%b\n" % (name.encode(), found[name]) for name in canonical),
+            resource.encode(),
         )
-        resource = f"/{bucket_name}/{key}" if bucket_name else "/"
-        if subresources:
-            resource += f"?{subresources}"
-        string_to_sign = b"".join(
-            (
-                f"{req.method}\n{headers.get('content-md5', '')}\n".encode(),
-                f"{headers.get('content-type', '')}\n".encode(),
-                f"{headers.get('x-oss-date', '') or headers.get('date', '')}\n".encode(),
-                *(b"%b:%b\n" % (name.encode(), canonical[name]) for name in sorted(canonical)),
-                resource.encode(),
-            )
-        )
-        return b64encode(hmac.digest(identity.secret.encode(), string_to_sign, "sha1")).decode()
+    )
+    return b64encode(hmac.digest(identity.secret.encode(), string_to_sign, "sha1")).decode()
 
 
 def query_string(params: Mapping[str, str]) -> str:
@@ -331,30 +332,34 @@ def _additional_headers(names: Iterable[str] | None) -> list[str]:
 
 def _canonical_request(req: SdkRequest, bucket_name: str, key: str, additional: list[str]) -> bytes:
     uri = quote(f"/{bucket_name}/{key}") if bucket_name else "/"
-    query = ""
-    if req.params:
-        params = {quote(name, safe=""): quote(value, safe="") for name, value in req.params.items()}
-        query = "&".join(
-            f"{name}={params[name]}" if params[name] else name for name in sorted(params)
-        )
-    lines = []
-    for raw, value in req.headers.items():
-        name = raw.lower()
-        if name.startswith("x-oss-") or name in _ALWAYS_SIGNED or name in additional:
-            lines.append(b"%b:%b\n" % (name.encode(), _octets(value)))
-    lines.sort(key=_before_colon)
-    payload = req.headers.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD")
+    lines = _signable_lines(req.headers, additional)
+    lines.sort(key=_BY_NAME)
+    payload = req.headers.get("x-oss-content-sha256", UNSIGNED_PAYLOAD)
     return b"".join(
         (
-            f"{req.method}\n{uri}\n{query}\n".encode(),
+            f"{req.method}\n{uri}\n{_canonical_query(req.params)}\n".encode(),
             *lines,
             f"\n{';'.join(additional)}\n{payload}".encode(),
         )
     )
 
 
-def _before_colon(line: bytes) -> bytes:
-    return line[: line.index(b":")]
+def _canonical_query(params: Mapping[str, str]) -> str:
+    if not params:
+        return ""
+    encoded = {quote(name, safe=""): quote(value, safe="") for name, value in params.items()}
+    return "&".join(
+        f"{name}={encoded[name]}" if encoded[name] else name for name in sorted(encoded)
+    )
+
+
+def _signable_lines(headers: Mapping[str, str], additional: Collection[str]) -> list[bytes]:
+    lines = []
+    for raw, value in headers.items():
+        name = raw.lower()
+        if name.startswith("x-oss-") or name in _ALWAYS_SIGNED or name in additional:
+            lines.append(b"%b:%b\n" % (name.encode(), _octets(value)))
+    return lines
 
 
 def _octets(value: str | bytes) -> bytes:

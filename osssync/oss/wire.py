@@ -9,8 +9,10 @@ Source: RFC 9112 (messages, sections 2.2, 5, 6, 7.1), RFC 9110 (6.4.1, 8.6, 15.2
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
+
+from osssync.errors import UsageError
 
 MAX_HEAD_BYTES = 1 << 16
 """Of one reply; OSS sends about 500 B, and metadata of 8 KB at most."""
@@ -19,9 +21,14 @@ _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [^\r\n\0]*)?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
 _ILLEGAL_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_ILLEGAL_TARGET = re.compile(rb"[^\x21-\x7e]")
-_KNOWN_NAMES: dict[str, str] = {}  # as sent → lower case; a server sends the same ones each time
-_MOST_KNOWN_NAMES = 512
+_OK = "HTTP/1.1 200 OK"  # nearly every reply begins so
+# A server sends the same names each time, and most lines as well: who it is, type and class of the
+# object. What it sent first is remembered, and nothing is forgotten for what comes later.
+_KNOWN_NAMES: dict[str, str] = {}  # as sent → lower case
+_KNOWN_LINES: dict[str, tuple[str, str]] = {}  # as sent → name and value
+_KNOWN_STARTS: dict[str, bytes] = {}  # of the lines we send, by name
+_MOST_KNOWN = 512  # of each
+_KNOWN_LINE_LENGTH = 128  # characters; longer ones are metadata
 
 
 class BrokenReplyError(OSError):
@@ -32,14 +39,17 @@ class BrokenReplyError(OSError):
         self.strerror = f"not a valid HTTP reply: {why}"
 
 
-class IllegalHeaderError(ValueError):
-    """A header that would break out of its line."""
+class IllegalHeaderError(UsageError):
+    """A header or an address that would break out of its line."""
 
 
 class Headers(dict[str, str]):
     """Of a reply: names in lower case, found in any; what is repeated is joined by ", "."""
 
     __slots__ = ()
+
+    lowercase = dict.get
+    """``get`` for those who ask in lower case: no Python code runs for it."""
 
     def __missing__(self, name: str) -> str:
         lowered = name.lower()
@@ -55,8 +65,7 @@ class Headers(dict[str, str]):
         return super().get(name.lower(), default)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The head of a reply, and how its body is framed.
 
     ``length`` is None for a body that is ``chunked`` or lasts until the connection ends.
@@ -80,17 +89,59 @@ def request_head(method: str, target: str, host: str, headers: Mapping[str, str 
     Raises:
         IllegalHeaderError: a name, a value or the address would end its line.
     """
-    start, at = f"{method} {target}".encode(), host.encode()
-    if _ILLEGAL_TARGET.search(start, len(method) + 1) or _ILLEGAL_TARGET.search(at):
-        raise IllegalHeaderError("the address")
-    lines = [start + b" HTTP/1.1\r\nHost: " + at]
+    head = request_line(method, target), host_line(host), header_lines(headers), b"\r\n"
+    return b"".join(head)
+
+
+def request_line(method: str, target: str) -> bytes:
+    """The first line, with its end.
+
+    Raises:
+        IllegalHeaderError: the address would end it.
+    """
+    _check_address(target)
+    return f"{method} {target} HTTP/1.1\r\n".encode()
+
+
+def host_line(host: str) -> bytes:
+    """The line that follows the first one.
+
+    Raises:
+        IllegalHeaderError: the address would end it.
+    """
+    _check_address(host)
+    return f"Host: {host}\r\n".encode()
+
+
+def header_lines(headers: Mapping[str, str | bytes]) -> bytes:
+    """Further lines, one for each header; text goes out as UTF-8.
+
+    Raises:
+        IllegalHeaderError: a name or a value would end its line.
+    """
+    lines = b""
     for name, value in headers.items():
+        start = _KNOWN_STARTS.get(name) or _start_of(name)
         octets = value if isinstance(value, bytes) else value.encode()
-        if _ILLEGAL_VALUE.search(octets) or not _TOKEN.fullmatch(name):
-            raise IllegalHeaderError(name)
-        lines.append(name.encode() + b": " + octets)
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+        if _ILLEGAL_VALUE.search(octets):
+            raise IllegalHeaderError(f"header {name}: its value holds a control character")
+        lines += start + octets + b"\r\n"
+    return lines
+
+
+def _start_of(name: str) -> bytes:
+    """What a header's line begins with."""
+    if not _TOKEN.fullmatch(name):
+        raise IllegalHeaderError(f"header {name!r}: not a header name")
+    start = f"{name}: ".encode()
+    if len(_KNOWN_STARTS) < _MOST_KNOWN:
+        _KNOWN_STARTS[name] = start
+    return start
+
+
+def _check_address(text: str) -> None:
+    if " " in text or not (text.isascii() and text.isprintable()):
+        raise IllegalHeaderError("the address holds a character that must be percent-encoded")
 
 
 def parse_head(octets: bytes, *, is_head_request: bool) -> Head:
@@ -100,47 +151,71 @@ def parse_head(octets: bytes, *, is_head_request: bool) -> Head:
         BrokenReplyError: it is none.
     """
     text = octets.decode("latin-1")
-    first, *lines = text.split("\r\n")
-    status_line = _STATUS_LINE.fullmatch(first)
-    if status_line is None:
-        raise BrokenReplyError(f"its first line is {first[:60]!r}")
-    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+    lines = text.split("\r\n")
+    first = lines[0]
+    status, version = (200, "1") if first == _OK else _parse_status_line(first)
+    breaks = len(lines) - 1
+    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
         raise BrokenReplyError("a control character in its head")
     headers = _parse_lines(lines)
-    status = int(status_line[2])
     length, chunked = _framing(headers)
     if is_head_request or status < 200 or status in (204, 304):
         length, chunked = 0, False
-    keeps_alive = "close" not in headers.get("connection", "").lower() and status_line[1] == "1"
+    keeps_alive = version == "1" and "close" not in headers.lowercase("connection", "").lower()
     return Head(status, headers, length, chunked, keeps_alive)
 
 
+def _parse_status_line(line: str) -> tuple[int, str]:
+    """The status, and the minor version."""
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise BrokenReplyError(f"its first line is {line[:60]!r}")
+    return int(match[2]), match[1]
+
+
 def _parse_lines(lines: list[str]) -> Headers:
+    """The headers of a head; its first line is passed over."""
     headers = Headers()
-    known = _KNOWN_NAMES
-    for line in lines:
-        name, colon, value = line.partition(":")
-        lowered = known.get(name)
-        if lowered is None or not colon:
-            lowered = _learn_name(name, colon)
-        value = value.strip(" \t")
-        if dict.__contains__(headers, lowered):
-            value = f"{headers[lowered]}, {value}"
-        headers[lowered] = value
+    known = _KNOWN_LINES
+    for line in islice(lines, 1, None):
+        name, value = known.get(line) or _parse_line(line)
+        headers[name] = value
+    return headers if len(headers) == len(lines) - 1 else _joined(lines)
+
+
+def _joined(lines: list[str]) -> Headers:
+    """The same where some are repeated: their values joined in order (RFC 9110 5.3)."""
+    headers = Headers()
+    for line in islice(lines, 1, None):
+        name, value = _parse_line(line)
+        before = headers.lowercase(name)
+        headers[name] = value if before is None else f"{before}, {value}"
     return headers
+
+
+def _parse_line(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    lowered = _KNOWN_NAMES.get(name)
+    if lowered is None or not colon:
+        lowered = _learn_name(name, colon)
+    header = lowered, value.strip(" \t")
+    if len(_KNOWN_LINES) < _MOST_KNOWN and len(line) <= _KNOWN_LINE_LENGTH:
+        _KNOWN_LINES[line] = header
+    return header
 
 
 def _learn_name(name: str, colon: str) -> str:
     if not colon or not _TOKEN.fullmatch(name):
         raise BrokenReplyError(f"a header line that begins with {name[:40]!r}")
     lowered = name.lower()
-    if len(_KNOWN_NAMES) < _MOST_KNOWN_NAMES:
+    if len(_KNOWN_NAMES) < _MOST_KNOWN:
         _KNOWN_NAMES[name] = lowered
     return lowered
 
 
 def _framing(headers: Headers) -> tuple[int | None, bool]:
-    coding, text = headers.get("transfer-encoding"), headers.get("content-length")
+    coding = headers.lowercase("transfer-encoding")
+    text = headers.lowercase("content-length")
     if coding is not None:
         if coding.lower() != "chunked" or text is not None:
             raise BrokenReplyError("the framing of its body is ambiguous")

@@ -19,7 +19,7 @@ from osssync.errors import (
 from osssync.keys import is_part_file, relative_directory, relative_path
 from osssync.local.files import DestinationRoot
 from osssync.model import Entry, EntryKind, Outcome, PartReceipt, Pinned, Task
-from osssync.oss.bucket import Bucket
+from osssync.oss.bucket import Bucket, Sink
 from osssync.transfer.steps import BRIEF_BYTES, NO_CRC_NOTE, compare_crc64, parts_crc64, pinned_of
 
 IN_MEMORY_BYTES = 1 << 20
@@ -147,12 +147,12 @@ class Download:
                 if part.crc64_of(receipt.byte_range, self.stopped) == receipt.crc64
             )
 
-    def _get(self, task: Task, sink: object) -> str:
+    def _get(self, task: Task, sink: Sink) -> str:
         entry = task.entry
         try:
             got = self.bucket.get(
                 self.prefix + entry.key,
-                sink,  # type: ignore[arg-type]
+                sink,
                 if_match=entry.etag,
                 expected_size=entry.size,
             )

@@ -80,29 +80,30 @@ class Upload:
         """One PUT."""
         key = self.prefix + task.target
         if task.entry.kind is EntryKind.DIRECTORY:
-            self.bucket.put(key, b"", headers=dict(self.headers), crc64=0)
+            self.bucket.put(key, b"", headers=self.headers, crc64=0)
             return Outcome(task)
         with self._open(task) as file:
             self._outlive_second_of(file.mtime_ns)
-            if file.size <= BRIEF_BYTES:
-                data = file.read_at(file.size, 0)
-                put = self.bucket.put(key, data, headers=dict(self.headers), crc64=None)
+            size = file.size
+            if size <= BRIEF_BYTES:
+                data = file.read_at(size, 0)
+                put = self.bucket.put(key, data, headers=self.headers, crc64=None)
                 note = NO_CRC_NOTE if put.crc64 is None else ""
             else:
-                body = RangeBody(file, ByteRange(0, file.size), self._closed)
-                put = self.bucket.put(key, body, headers=dict(self.headers), crc64=None)
-                note = compare_crc64(f"oss://{self.bucket.name}/{key}", body.crc64, put.crc64)
-            check_stored(f"oss://{self.bucket.name}/{key}", put.etag)
+                body = RangeBody(file, ByteRange(0, size), self._closed)
+                put = self.bucket.put(key, body, headers=self.headers, crc64=None)
+                note = compare_crc64(self._address(key), body.crc64, put.crc64)
+            check_stored(self._address(key), put.etag)
             if not file.unchanged():
                 raise _changed(task)
-            return Outcome(task, moved_bytes=file.size, note=note)
+        return Outcome(task, moved_bytes=size, note=note)
 
     def start(self, task: Task) -> Outcome:
         """Pin the file and initiate the multipart upload."""
         with self._open(task) as file:
             if file.size != task.entry.size:  # the parts were planned for another size
                 raise _changed(task)
-            upload_id = self.bucket.initiate(self.prefix + task.target, dict(self.headers))
+            upload_id = self.bucket.initiate(self.prefix + task.target, self.headers)
             pinned = Pinned(
                 upload_id,
                 file.size,
@@ -158,7 +159,7 @@ class Upload:
         except NotFoundError as error:
             # OSS finishes a Complete whose answer was lost, and then no longer knows the upload.
             server_crc64 = self._completed_before(key, crc, task, error)
-        note = compare_crc64(f"oss://{self.bucket.name}/{key}", crc, server_crc64)
+        note = compare_crc64(self._address(key), crc, server_crc64)
         return Outcome(task, note=note)
 
     def abort(self, task: Task) -> Outcome:
@@ -213,6 +214,9 @@ class Upload:
         except NotFoundError:
             return False
         return crc is not None and (meta.size, meta.crc64) == (size, crc)
+
+    def _address(self, key: str) -> str:
+        return f"oss://{self.bucket.name}/{key}"
 
     def _open(self, task: Task) -> SourceFile:
         path = f"{self.root}/{task.entry.key}"

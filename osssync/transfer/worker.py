@@ -1,7 +1,7 @@
 """``Worker.run(task) → Outcome``: the one way any task is done, in any thread, process or node.
 
 task ─▶ the direction's step ─▶ Outcome
-             │ retryable error ─▶ repeat (connection.repeat: refresh, re-sign, wait)
+             │ retryable error ─▶ repeat (connection.go_on: refresh, re-sign, wait)
              │ begin again ─────▶ Outcome with ``restart``: the entry as it is now
              └ any other error ─▶ Outcome with ``failure``: errors become data here
 """
@@ -21,6 +21,7 @@ from osssync.errors import (
 from osssync.fibers import wait_for
 from osssync.model import Effort, Entry, Failure, Outcome, Step, Task
 from osssync.oss.connection import Connection
+from osssync.throttle import Slot
 from osssync.transfer.steps import ABORT_RETRIES, Steps
 
 LISTINGS = 2
@@ -88,18 +89,28 @@ class Worker:
 
     def run(self, task: Task) -> Outcome:
         """Do one task. Never raises: what goes wrong is in the outcome."""
+        slot = Slot(self._connection.pace)
+        try:
+            try:
+                with slot:
+                    return self._do(task)
+            except OsssyncError as error:  # only now is there a need to know how to repeat
+                return self._go_on(task, slot, error)
+        except Exception as error:  # noqa: BLE001 - the one place: a bug must not end the run
+            return Outcome(task, failure=_bug(error))
+
+    def _go_on(self, task: Task, slot: Slot, failed: OsssyncError) -> Outcome:
+        """After a first attempt that failed."""
         retry = self._connection.retry(self._retries, self._wait)
         if task.step is Step.ABORT:
             retry = self._connection.retry(ABORT_RETRIES)
         try:
-            outcome = self._connection.repeat(retry, lambda: self._do(task))
+            outcome = self._connection.go_on(retry, lambda: self._do(task), slot, failed)
         except BeginAgainError as error:
             return self._begin_again(task, error, retry.attempts - 1)
         except OsssyncError as error:
             return Outcome(task, failure=failure_of(error), retries=retry.attempts - 1)
-        except Exception as error:  # noqa: BLE001 - the one place: a bug must not end the run
-            return Outcome(task, failure=_bug(error), retries=retry.attempts - 1)
-        return replace(outcome, retries=retry.attempts - 1) if retry.attempts > 1 else outcome
+        return replace(outcome, retries=retry.attempts - 1)
 
     def _wait(self, seconds: float) -> bool:
         return wait_for(self._stopping, seconds)

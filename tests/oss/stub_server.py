@@ -47,6 +47,7 @@ class Seen:
     headers: dict[str, str]  # names lower-cased
     body: bytes
     chunked: bool
+    names: tuple[str, ...]  # of the headers, each as often as it came
 
 
 @dataclass
@@ -142,13 +143,14 @@ def _read_request(stream):
     if not line:
         return None
     method, target, _ = line.decode("latin-1").split(" ", 2)
-    headers = {}
+    headers, names = {}, []
     while (line := stream.readline().rstrip(b"\r\n")) != b"":
         name, _, value = line.decode("utf-8").partition(":")
         headers[name.lower()] = value.strip()
+        names.append(name.lower())
     chunked = headers.get("transfer-encoding") == "chunked"
     body = _read_chunks(stream) if chunked else stream.read(int(headers.get("content-length", 0)))
-    return Seen(method, target, headers, body, chunked)
+    return Seen(method, target, headers, body, chunked, tuple(names))
 
 
 def _read_chunks(stream):

@@ -54,6 +54,23 @@ def test_a_given_content_type_is_kept_in_any_case(server, bucket):
     assert server.requests[0].headers["content-type"] == "text/plain"
 
 
+@pytest.mark.parametrize("name", ["Authorization", "x-oss-date", "HOST", "Content-Length"])
+def test_what_follows_from_the_request_cannot_be_given(server, bucket, name):
+    """A second one would contradict it: refused with its name, not dropped; nothing is sent."""
+    with pytest.raises(UsageError, match=name):
+        bucket.put("k", b"x", headers={name: "1"}, crc64=None)
+
+    assert [] == server.requests
+
+
+def test_one_header_in_two_spellings_is_sent_once(server, bucket):
+    """The later one holds, as in any mapping."""
+    bucket.put("k", b"x", headers={"X-Oss-Meta-A": "1", "x-oss-meta-a": "2"}, crc64=None)
+
+    assert "2" == server.requests[0].headers["x-oss-meta-a"]
+    assert 1 == sum(name == "x-oss-meta-a" for name in server.requests[0].names)
+
+
 @pytest.mark.parametrize("body", [b"", memoryview(b""), SizedBody(b"")])
 def test_an_empty_body_is_zero_bytes_not_chunks(server, bucket, body):
     """Content-Length: 0, for every kind of body."""

@@ -69,7 +69,7 @@ def test_no_more_idle_connections_than_the_pool_has_places(server, session, buck
     with ThreadPoolExecutor(8) as threads:
         bodies = list(threads.map(lambda _: read(bucket), range(80)))
 
-    (idle,) = session._idle.values()
+    ((idle,),) = (pool.idle.values() for pool in session._pools.values())
     assert bodies == [b"x"] * 80
     assert 1 <= len(idle) <= 4
     assert session._busy == {}
@@ -90,7 +90,7 @@ def test_sockets_do_not_wait_to_fill_packets(server, bucket, session):
     """TCP_NODELAY is on."""
     read(bucket)
 
-    ((channel,),) = session._idle.values()
+    (((channel,),),) = (pool.idle.values() for pool in session._pools.values())
     assert channel.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 

@@ -3,7 +3,9 @@
 import contextlib
 import datetime as dt
 import ipaddress
+import socket
 import ssl
+import threading
 
 import pytest
 from cryptography import x509
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from osssync.errors import OsssyncError, UsageError
+from tests.oss.both_ways import BOTH
 from tests.oss.stub_server import opened, raw_server, read
 
 
@@ -41,15 +44,21 @@ def certificate(host):
     return signed.public_bytes(pem), private
 
 
-@contextlib.contextmanager
-def tls_server(tmp_path, host):
-    """A TLS server at 127.0.0.1 with a certificate for ``host``; yields its port and CA file."""
+def server_context(tmp_path, host):
+    """What a server with a certificate for ``host`` needs, and the CA file of its clients."""
     public, private = certificate(host)
     ca_file, chain = tmp_path / "ca.pem", tmp_path / "chain.pem"
     ca_file.write_bytes(public)
     chain.write_bytes(public + private)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(chain)
+    return context, str(ca_file)
+
+
+@contextlib.contextmanager
+def tls_server(tmp_path, host):
+    """A TLS server at 127.0.0.1 with a certificate for ``host``; yields its port and CA file."""
+    context, ca_file = server_context(tmp_path, host)
 
     def serve(connection):
         with (
@@ -60,7 +69,7 @@ def tls_server(tmp_path, host):
             secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     with raw_server(serve) as url:
-        yield url.replace("http:", "https:"), str(ca_file)
+        yield url.replace("http:", "https:"), ca_file
 
 
 def test_a_private_ca_is_trusted_when_given(tmp_path):
@@ -92,3 +101,69 @@ def test_a_ca_file_that_cannot_be_read_is_a_usage_error(tmp_path):
         pytest.raises(UsageError, match="CA file"),
     ):
         read(bucket)
+
+
+@contextlib.contextmanager
+def one_reply_each(context, count, reply):
+    """A TLS server that closes each of ``count`` connections after a reply; tells who came back."""
+    returned = []
+
+    def serve(listener):
+        for _ in range(count):
+            connection, _ = listener.accept()
+            with connection, context.wrap_socket(connection, server_side=True) as secure:
+                secure.recv(10_000)
+                secure.sendall(reply)
+                returned.append(secure.session_reused)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}", returned
+        finally:
+            thread.join(10)
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@BOTH
+def test_the_next_connection_goes_on_with_the_session_of_the_last(
+    where, version, connection, tmp_path
+):
+    """No second full handshake, whoever closed the first connection, on threads and fibers."""
+    context, ca_file = server_context(tmp_path, "127.0.0.1")
+    context.maximum_version = version
+    reply = f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: {connection}\r\n\r\nok"
+
+    with (
+        one_reply_each(context, 2, reply.encode()) as (url, returned),
+        opened(url, ca_file=ca_file) as bucket,
+    ):
+        bodies = where(lambda: [read(bucket), read(bucket)])
+
+    assert [b"ok", b"ok"] == bodies
+    assert [False, True] == returned
+
+
+def test_a_session_that_the_server_has_forgotten_costs_a_handshake_and_no_more(tmp_path):
+    """Another context has other keys for its tickets: the second connection begins anew."""
+    first, ca_file = server_context(tmp_path, "127.0.0.1")
+    second = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    second.load_cert_chain(tmp_path / "chain.pem")
+    contexts = iter([first, second])
+
+    class Forgetful:
+        def wrap_socket(self, *arguments, **options):
+            return next(contexts).wrap_socket(*arguments, **options)
+
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with (
+        one_reply_each(Forgetful(), 2, reply) as (url, returned),
+        opened(url, ca_file=ca_file) as bucket,
+    ):
+        bodies = [read(bucket), read(bucket)]
+
+    assert [b"ok", b"ok"] == bodies
+    assert [False, False] == returned

@@ -206,14 +206,26 @@ def test_who_keeps_the_connection(version, connection, keeps):
 
 
 def test_only_so_many_names_are_remembered(monkeypatch):
-    """A server that makes names up costs no memory, and is still understood."""
-    known = {}
-    monkeypatch.setattr("osssync.oss.wire._KNOWN_NAMES", known)
+    """A server that makes names and lines up costs no memory, and is still understood."""
+    names, lines = {}, {}
+    monkeypatch.setattr("osssync.oss.wire._KNOWN_NAMES", names)
+    monkeypatch.setattr("osssync.oss.wire._KNOWN_LINES", lines)
 
     for number in range(2000):
         assert "v" == parsed(f"X-{number}: v").headers[f"x-{number}"]
+        assert "v" * 200 == parsed(f"X-{number}: {'v' * 200}").headers[f"x-{number}"]
 
-    assert len(known) <= 512
+    assert (512, 512) == (len(names), len(lines))
+    assert max(map(len, lines)) <= 128
+
+
+def test_a_line_that_is_known_is_read_as_at_first():
+    """Remembered lines are of one reply like any other: joined when repeated, refused when odd."""
+    for _ in range(3):
+        assert {"a": "1", "b": "2"} == parsed("A: 1", "b:2 ").headers
+        assert {"a": "1, 1, 2"} == parsed("A: 1", "A: 1", "a: 2").headers
+        with pytest.raises(BrokenReplyError, match="header line"):
+            parsed("A: 1", "A")
 
 
 @given(st.binary(max_size=200))
