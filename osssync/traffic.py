@@ -62,7 +62,7 @@ _TIDYING_STEPS = frozenset({Step.FINISH, Step.ABORT})
 """Steps that move no bytes: what has all its parts is finished whatever the limits say."""
 
 LOOK_EVERY = 64
-"""How many entries that need no transfer are passed by between two looks at whether to go on."""
+"""How many entries that need no transfer are passed by between two looks at the clock."""
 
 MAX_RESTARTS = 3
 """How often an object is begun again because its source changed under the transfer."""
@@ -239,8 +239,8 @@ class Traffic:
                     self._begin(self._objects, action.entry)
                     return True
                 passed += 1
-                if passed % LOOK_EVERY == 0:  # there may be millions that need no transfer
-                    self._look_around()
+                if passed % LOOK_EVERY == 0 or self._stop.is_set():
+                    self._look_around()  # there may be millions that need no transfer
                     if self.fatal is not None:
                         return False
             self._is_decided = True

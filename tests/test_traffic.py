@@ -1,5 +1,6 @@
 """Objects on their way: a limit ends a run only if something is left, and a bar ends at its end."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,8 @@ import osssync.traffic
 from osssync.config import DeleteSettings, Job, LocalAddress, OssAddress
 from osssync.emulator.faults import Effect
 from osssync.limits import Limits
-from osssync.progress import SilentMonitor
+from osssync.model import Action, ActionKind, Entry
+from osssync.progress import ShieldedMonitor, SilentMonitor
 from osssync.runner import run
 from tests.conftest import options_for
 from tests.trees import tree_bytes
@@ -167,3 +169,34 @@ def test_a_bar_ends_at_its_end_when_what_is_resumed_changes(emulator, download):
 
     assert 0 == report.exit_code
     assert (8 * PART, 8 * PART) == (bar.shown, bar.total)
+
+
+class Ear(SilentMonitor):
+    """Writes down what it hears."""
+
+    def __init__(self, *, hears_skips):
+        self.hears_skips = hears_skips
+        self.heard = []
+
+    def decided(self, action):
+        self.heard.append(action.kind)
+
+    def warned(self, message):
+        self.heard.append(message)
+
+
+@pytest.mark.parametrize("hears_skips", [True, False])
+def test_a_monitor_may_be_spared_the_skips_and_hears_all_else(hears_skips):
+    """Warnings of other threads come with a skip, too."""
+    ear = Ear(hears_skips=hears_skips)
+    shielded = ShieldedMonitor(ear)
+
+    thread = threading.Thread(target=shielded.warned, args=("slow",))
+    thread.start()
+    thread.join()
+    for kind in ActionKind:
+        shielded.decided(Action(kind, Entry("k", 1, 1), ""))
+
+    skips = [ActionKind.SKIP] if hears_skips else []
+    rest = [kind for kind in ActionKind if kind is not ActionKind.SKIP]
+    assert sorted(map(str, ear.heard)) == sorted(map(str, ["slow", *skips, *rest]))

@@ -155,7 +155,8 @@ class Printer:
             fields = {"event": "failed", "source": source, "destination": target}
             self._line(_as_json({**fields, "error": failure.error, "message": failure.message}))
         elif failure.error not in _RUN_ENDED:
-            self._told(f"failed: {display(source)} to {display(target)}: {display(failure.message)}")
+            message = display(failure.message)
+            self._told(f"failed: {display(source)} to {display(target)}: {message}")
 
     def _undeleted(self, name: str, failure: Failure) -> None:
         if self._json:

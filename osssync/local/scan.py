@@ -132,13 +132,13 @@ def _descend(stack: list[_Level], name: str, *, follow_symlinks: bool) -> _Level
 
 def entry_of(key: str, status: os.stat_result) -> Entry:
     """The entry of anything but a directory, from its status."""
+    if stat.S_ISREG(status.st_mode):  # by far the most, so it is asked first
+        if key.isascii() or _is_utf8(key):
+            return Entry(key, status.st_size, status.st_mtime_ns)
+        return _unusable(key, "the name is not UTF-8, which keys must be")
     if stat.S_ISLNK(status.st_mode):
         return Entry(key, 0, 0, EntryKind.LINK, note="a symbolic link, not followed")
-    if not stat.S_ISREG(status.st_mode):
-        return _unusable(key, _SPECIAL[stat.S_IFMT(status.st_mode)])
-    if not key.isascii() and not _is_utf8(key):
-        return _unusable(key, "the name is not UTF-8, which keys must be")
-    return Entry(key, status.st_size, status.st_mtime_ns)
+    return _unusable(key, _SPECIAL[stat.S_IFMT(status.st_mode)])
 
 
 def _is_utf8(key: str) -> bool:

@@ -272,7 +272,7 @@ class Stretches:
             return None
         if stretch.look_token:
             return Query(stretch.folder, token=stretch.look_token, delimiter="/")
-        if stretch.marks:
+        if stretch.marks or not _is_utf8(stretch.position):
             return None
         for folder in stretch.unknown_folders(self._prefix):
             stretch.known = (*stretch.known, folder)

@@ -1,8 +1,8 @@
 """Several stretches of a listing at once are the listing: the same keys, in the same order."""
 
+import random
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from osssync.errors import AccessDeniedError, InterruptedRunError, ServerFaultError
 from osssync.model import Entry
@@ -32,6 +32,7 @@ class Bucket:
         self.now_s = 0.0
 
     def ask(self, query):
+        f"{query.prefix}{query.start_after}".encode()  # or it could not be sent
         self.queries.append(query)
         is_late = self.punctuality[len(self.queries) % len(self.punctuality)]
         return Answer(self, query, is_late=is_late)
@@ -89,26 +90,32 @@ def tree(folders, files):
     return [f"d{folder:03}/f{file:03}" for folder in range(folders) for file in range(files)]
 
 
-paths = st.lists(st.text("ab\x01é😀\udcff/", min_size=1, max_size=4), min_size=1, max_size=3)
-keys = st.sets(paths.map("/".join), max_size=60)
-punctuality = st.lists(st.booleans(), min_size=1, max_size=7)
+def any_bucket(chance):
+    """Paths of a few letters, so that keys are folders of others, end in "/" or are not UTF-8."""
+    letters = chance.choice(["ab/", "abé😀\udcff/", "ab\x01/"])
+
+    def name():
+        return "".join(chance.choice(letters) for _ in range(chance.randint(1, 3)))
+
+    def path():
+        return "/".join(name() for _ in range(chance.randint(1, 4))) + chance.choice(["", "/"])
+
+    keys = {path() for _ in range(chance.randint(10, 150))}
+    return Bucket(keys, chance.randint(1, 4), [chance.random() < 0.7 for _ in range(5)])
 
 
-@given(keys, st.integers(1, 5), punctuality, st.integers(1, 9), st.sampled_from(["", "a/", "b/a/"]))
-def test_any_listing_is_the_same_as_when_it_is_read_in_one_go(
-    keys, page_size, punctuality, most, prefix
-):
+@pytest.mark.parametrize("seed", range(50))
+def test_any_listing_is_the_same_as_when_it_is_read_in_one_go(seed, monkeypatch):
     """Whatever the keys, the size of pages, who is late and how many are asked at once."""
-    bucket = Bucket(keys, page_size, punctuality)
-    expected = [key for key in bucket.keys if key.startswith(prefix)]
+    for name in ("PAGES_A_STRETCH", "PAGES_A_LOOK", "KEYS_A_NAME"):
+        monkeypatch.setattr(stretches, name, 1)  # so that as many cuts are made as can be
+    chance = random.Random(seed)
 
-    with pytest.MonkeyPatch.context() as patch:  # so that as many cuts are made as can be
-        patch.setattr(stretches, "PAGES_A_STRETCH", 1)
-        patch.setattr(stretches, "PAGES_A_LOOK", 1)
-        patch.setattr(stretches, "KEYS_A_NAME", 1)
-        listed = bucket.list(prefix, most)
+    for _ in range(8):
+        bucket, prefix = any_bucket(chance), chance.choice(["", "", "a/", "b/"])
+        expected = [key for key in bucket.keys if key.startswith(prefix)]
 
-    assert listed == expected
+        assert bucket.list(prefix, chance.randint(1, 8)) == expected
 
 
 @pytest.mark.parametrize("pages", [0, 1, 2, 3])
@@ -153,8 +160,12 @@ def test_a_slow_listing_is_waited_for_a_fraction_of_its_pages():
 
 @pytest.mark.parametrize(
     "keys",
-    [[f"f{number:04}" for number in range(1000)], [f"d{number:04}/f" for number in range(1000)]],
-    ids=["files only", "a file a folder"],
+    [
+        [f"f{number:04}" for number in range(1000)],
+        [f"d{number:04}/f" for number in range(1000)],
+        [f"d{number // 20:02}/e{number // 10 % 2}/f{number}" for number in range(1000)],
+    ],
+    ids=["files only", "a file a folder", "two folders a folder"],
 )
 def test_where_looks_tell_nothing_they_are_few(keys):
     """At most one for eight pages."""
@@ -175,6 +186,21 @@ def test_what_is_kept_is_bounded():
         most_kept = max(most_kept, kept)
 
     assert 2 <= most_kept <= MOST_STRETCHES * PAGES_AHEAD
+
+
+def test_a_stretch_that_is_longer_than_it_was_thought_is_not_read_to_its_end():
+    """It waits with its pages until it is its turn."""
+    bucket = Bucket(
+        tree(4, 10) + [f"e{folder}/f{file:04}" for folder in range(9) for file in range(1000)]
+    )
+    listing = bucket.stretches()
+    most_kept = 0
+
+    for _ in listing.pages():
+        kept = max((len(stretch.pages) for stretch in listing._stretches), default=0)
+        most_kept = max(most_kept, kept)
+
+    assert 2 <= most_kept <= PAGES_AHEAD
 
 
 def test_a_page_that_cannot_be_had_ends_the_listing_with_its_error():
