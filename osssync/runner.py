@@ -39,7 +39,7 @@ from osssync.oss.errand import Errand
 from osssync.progress import Monitor, ShieldedMonitor, SilentMonitor
 from osssync.report import RunReport, Tally
 from osssync.traffic import Traffic, Watch
-from osssync.transfer.worker import failure_of
+from osssync.transfer.worker import LISTINGS, failure_of
 from osssync.trees import Trees, open_trees
 from osssync.workforce import open_engine, recruit
 
@@ -182,7 +182,7 @@ def _rehearse_deletes(job: Job, extras: Extras, watch: Watch) -> Failure | None:
 
 def _connect(job: Job, monitor: Monitor, stop: threading.Event) -> Connection:
     options = job.options
-    pool_size = options.transfer.most_jobs + 2  # two listings
+    pool_size = options.transfer.most_jobs + LISTINGS
     patience = Patience(options.transfer.retries, stop.wait)
     return Connection(options.credentials, options.oss, pool_size, monitor.warned, patience)
 

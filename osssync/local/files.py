@@ -190,13 +190,18 @@ class DestinationRoot:
             return None
         return PartFile(fd, joined(self._path, components))
 
-    def publish(self, components: tuple[str, ...], part_name: str, mtime_ns: int) -> None:
-        """Give the finished content its time and its name; on failure it is removed."""
+    def publish(
+        self, components: tuple[str, ...], part_name: str, mtime_ns: int, *, is_large: bool = True
+    ) -> None:
+        """Give the finished content its time and its name; on failure it is removed.
+
+        Large content is made durable before it gets its name, the rest together with others.
+        """
         name = _checked(part_name)  # before anything may remove it
         try:
             with self._parent(components) as directory:
                 try:
-                    self._finish(name, directory, mtime_ns)
+                    self._finish(name, directory, mtime_ns, is_large=is_large)
                     _rename(name, components[-1], directory)
                 except BaseException:
                     _unlink(name, directory)
@@ -271,12 +276,14 @@ class DestinationRoot:
             raise
         return directory, fd
 
-    def _finish(self, part_name: str, directory: Directory, mtime_ns: int) -> None:
+    def _finish(
+        self, part_name: str, directory: Directory, mtime_ns: int, *, is_large: bool
+    ) -> None:
         """Set the time and make the content durable, in this order so that the time is too."""
         fd = os.open(part_name, _PART_FILE, dir_fd=directory.fd)
         try:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
-            self._durability.written(fd, is_large=True)
+            self._durability.written(fd, is_large=is_large)
         finally:
             os.close(fd)
 

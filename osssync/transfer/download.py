@@ -22,7 +22,7 @@ from osssync.model import Entry, EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket, Sink
 from osssync.transfer.steps import BRIEF_BYTES, NO_CRC_NOTE, compare_crc64, parts_crc64, pinned_of
 
-IN_MEMORY_BYTES = 1 << 20
+IN_MEMORY_BYTES = BRIEF_BYTES
 """Up to here an object is held in memory and written in one go; above, it streams to its file."""
 
 
@@ -167,7 +167,7 @@ class Download:
             self._streaming.add((components, name))
             try:
                 note = self._stream_into(task, components, name)
-                self.root.publish(components, name, entry.mtime_ns)
+                self.root.publish(components, name, entry.mtime_ns, is_large=False)
             except BaseException:
                 self.root.discard(components, name)
                 raise
