@@ -25,6 +25,8 @@ def test_every_flag_the_readme_names_exists():
     known = {name for one in commands for option in one.params for name in option.opts}
     known |= {name for one in commands for option in one.params for name in option.secondary_opts}
 
+    racing = (ROOT / "scripts/racing/__main__.py").read_text(encoding="utf-8")
+    known |= set(re.findall(r'"(--[a-z]+)"', racing))  # of scripts/bench
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README))
 
     assert set() == named - known - {"--all", "--help"}  # of scripts/test, of every command
