@@ -41,7 +41,8 @@ def recruit(job: Job, names: PartNames) -> Crew:
         names: of its part files.
     """
     settings = job.options.transfer
-    count = settings.processes or _automatic(job)
+    # None is without a request of its own, or there were more at once than --jobs allows.
+    count = min(settings.processes or _automatic(job), settings.most_jobs)
     if count < 2:
         return Crew(_spawning(job, names), 0, Width(1, 1), takes_parts=False)
     share = replace(settings, jobs=max(1, settings.most_jobs // count))

@@ -27,6 +27,7 @@ from typing import Self
 
 from osssync.engines import messages
 from osssync.engines.fibers import Fibers
+from osssync.engines.local import LOOK_AROUND_S
 from osssync.engines.threads import Threads
 from osssync.errors import OsssyncError
 from osssync.model import Effort, Failure, Outcome, Task, Width
@@ -37,8 +38,6 @@ LINGER_S = 0.003
 
 BATCH = 64
 """So many outcomes are told at once at the latest."""
-
-LOOK_AROUND_S = 0.5
 
 _BROKEN = 70  # exit code: a bug, or what the engine needs cannot be had (sysexits.h EX_SOFTWARE)
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -24,8 +24,7 @@ class LocalEngine:
     Args:
         worker: does the tasks; safe to use from many threads.
         width: how many tasks run at once.
-        outcomes: where they end; None for a queue of its own, which ``wait`` reads. Another thread
-            than the one that submits may wait.
+        outcomes: where they end, for somebody else to read; None for a queue that ``wait`` reads.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class LocalEngine:
         self._fibers: Fibers | None = None
         self._fiber_thread: threading.Thread | None = None
         self._broken: BaseException | None = None
-        self._submitted = self._fetched = 0  # written by one thread each
+        self._outstanding = 0
         self._patience_s: float | None = None
         worker.widen(max(width.brief, width.long))
 
@@ -50,7 +49,7 @@ class LocalEngine:
     @property
     def outstanding(self) -> int:
         """Tasks queued or running, and outcomes not fetched yet."""
-        return self._submitted - self._fetched
+        return self._outstanding
 
     @property
     def effort(self) -> Effort:
@@ -72,7 +71,7 @@ class LocalEngine:
 
     def submit(self, batch: Sequence[Task]) -> None:
         """Queue tasks; workers start as they are needed, so a small job starts few."""
-        self._submitted += len(batch)
+        self._outstanding += len(batch)
         if not fibers.AVAILABLE:
             self._threads.submit(batch)
             return
@@ -87,19 +86,11 @@ class LocalEngine:
         outcomes: list[Outcome] = []
         try:
             outcomes += self._outcomes.get(timeout=LOOK_AROUND_S)
-        except Empty:
-            self.check()
-        self._fetched += len(outcomes)
-        return [*outcomes, *self.take()]
-
-    def take(self) -> Sequence[Outcome]:
-        """What outcomes there are."""
-        outcomes: list[Outcome] = []
-        try:
             while True:
                 outcomes += self._outcomes.get_nowait()
         except Empty:
-            self._fetched += len(outcomes)
+            self.check()
+            self._outstanding -= len(outcomes)
             return outcomes
 
     def check(self) -> None:

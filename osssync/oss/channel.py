@@ -234,7 +234,7 @@ class Channel:
         return min(self._end, wanted)
 
     def _missing(self, wanted: int) -> int:
-        """Bytes of the body that did not come, ``wanted`` being those of it asked for now."""
+        """Bytes of the body that did not come; ``wanted`` is how many the buffer should hold."""
         return (wanted if self._left is None else self._left) - self._end
 
     def _read_to(self, mark: bytes, most: int, where: str) -> bytes:

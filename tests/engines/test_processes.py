@@ -5,15 +5,19 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from queue import SimpleQueue
 
 import pytest
 
+from osssync.config import Job, LocalAddress, OssAddress, TransferSettings
 from osssync.engines import processes
 from osssync.engines.child import Crew, fork, serve, spawn
 from osssync.engines.local import LocalEngine
 from osssync.engines.processes import Processes
+from osssync.local.files import PartNames
 from osssync.model import Step, Width
+from osssync.workforce import recruit
 from tests.engines.scripted_worker import ScriptedWorker, fetch, numbers, tasks
 from tests.faults.programs import wait_until
 
@@ -214,3 +218,23 @@ def answer(descriptor):
     pipe = Connection(descriptor)
     if pipe.recv_bytes() == b"who":
         pipe.send_bytes(str(os.getpid()).encode())
+
+
+@pytest.mark.parametrize(
+    ("jobs", "processes", "count"), [(1, 4, 0), (3, 8, 3), (8, 2, 2), (8, 1, 0)]
+)
+def test_children_are_not_more_than_requests_allowed_at_once(
+    options, tmp_path, jobs, processes, count
+):
+    """--jobs is a promise to the service, whatever --processes says; one process is this one."""
+    settings = TransferSettings(jobs=jobs, processes=processes)
+    job = Job(
+        OssAddress("bucket", ""),
+        LocalAddress(str(tmp_path)),
+        recursive=True,
+        options=replace(options, transfer=settings),
+    )
+
+    with recruit(job, PartNames()) as crew:
+        assert count == crew.count
+        assert jobs >= crew.count * crew.width.long

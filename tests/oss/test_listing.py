@@ -94,10 +94,13 @@ def test_the_fast_reader_takes_the_pages_of_oss(monkeypatch):
     """Pretty-printed or not, the XML parser never sees the objects."""
     monkeypatch.setattr(listing, "parse_slowly", lambda _body: pytest.fail("fell back"))
 
-    parse_page(PRETTY.encode())
-    parse_page(re.sub(r">\s+<", "><", PRETTY).encode())
     owner = "<Owner><ID>1</ID><DisplayName>1</DisplayName></Owner></Contents>"
-    parse_page(PRETTY.replace("</Contents>", owner).encode())
+    pretty = parse_page(PRETTY.encode())
+    dense = parse_page(re.sub(r">\s+<", "><", PRETTY).encode())
+    owned = parse_page(PRETTY.replace("</Contents>", owner).encode())
+
+    assert pretty == dense == owned
+    assert PRETTY.count("<Contents>") == len(pretty.entries)
 
 
 @pytest.mark.parametrize(
