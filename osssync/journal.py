@@ -16,18 +16,17 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from enum import Enum
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from msgspec import ValidationError, convert, to_builtins
+
 from osssync.config import Address, Job, LocalAddress, expand
 from osssync.database import alone_in, open_or_replace, transaction
 from osssync.model import (
-    ByteRange,
     Entry,
-    EntryKind,
     Failure,
     PartReceipt,
     Pinned,
@@ -234,11 +233,13 @@ class Journal:
     def _unfinished(self, row: tuple[Any, ...]) -> Unfinished:
         object_id, target, entry, pinned, part_size = row
         query = "SELECT receipt FROM part WHERE object_id = ? ORDER BY number"
-        receipts = _read_each(_receipt, self._read(query, (object_id,)))
+        receipts = _read_each(
+            lambda row: _read_as(PartReceipt, row[0]), self._read(query, (object_id,))
+        )
         return Unfinished(
             json.loads(target),
-            _entry(entry),
-            Pinned(**json.loads(pinned)),
+            _read_as(Entry, entry),
+            _read_as(Pinned, pinned),
             int(part_size),
             tuple(receipts),
         )
@@ -345,13 +346,14 @@ def _insert_part(job_key: str, target: str, receipt: PartReceipt) -> tuple[str, 
     return insert, (receipt.number, _json(receipt), job_key, _json(target))
 
 
-def _json(record: Any) -> str:  # noqa: ANN401 - a dataclass of ours, or text
-    plain = record if isinstance(record, str) else asdict(record)
-    return json.dumps(plain, default=_value_of)
+def _json(record: object) -> str:
+    """A noun of ours, or text. Not msgspec's own JSON: a key of a journal may be no UTF-8."""
+    return json.dumps(to_builtins(record))
 
 
-def _value_of(member: Enum) -> Any:  # noqa: ANN401 - what JSON can hold
-    return member.value
+def _read_as(kind: type[T], text: str) -> T:
+    """What ``_json`` wrote; ValueError or ``ValidationError`` if it is something else."""
+    return convert(json.loads(text), kind)
 
 
 def _read_each(
@@ -359,7 +361,7 @@ def _read_each(
 ) -> Iterator[T]:
     """Read rows; one that makes no sense is none: nothing here is a proof anyway."""
     for row in rows:
-        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, ValidationError):
             yield read(row)
 
 
@@ -367,23 +369,13 @@ def _past_run(row: tuple[Any, ...]) -> PastRun:
     run_id, record, ended_ns, exit_code, totals, fatal = row
     return PastRun(
         run_id,
-        RunRecord(**json.loads(record)),
+        _read_as(RunRecord, record),
         ended_ns,
         exit_code,
-        Totals(**json.loads(totals)) if totals else None,
-        Failure(**json.loads(fatal)) if fatal else None,
+        _read_as(Totals, totals) if totals else None,
+        _read_as(Failure, fatal) if fatal else None,
     )
 
 
 def _failed(row: tuple[Any, ...]) -> tuple[str, Failure]:
-    return json.loads(row[0]), Failure(**json.loads(row[1]))
-
-
-def _entry(text: str) -> Entry:
-    values = json.loads(text)
-    return Entry(**{**values, "kind": EntryKind(values["kind"])})
-
-
-def _receipt(row: tuple[Any, ...]) -> PartReceipt:
-    values = json.loads(row[0])
-    return PartReceipt(**{**values, "byte_range": ByteRange(**values["byte_range"])})
+    return json.loads(row[0]), _read_as(Failure, row[1])

@@ -4,8 +4,9 @@ Read this second, after ``runner.py``. An ``Entry`` is seen by a listing, planni
 ``Action``, ``split`` turns that into ``Task``s, a worker turns each ``Task`` into an ``Outcome``.
 """
 
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct
 
 
 class EntryKind(Enum):
@@ -17,8 +18,7 @@ class EntryKind(Enum):
     UNUSABLE = "unusable"  # seen but not transferable; Entry.note says why
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, gc=False):
     """One object or file as a listing saw it.
 
     ``key`` is relative to the root or prefix that was listed, "/"-separated, never starting with
@@ -36,8 +36,7 @@ class Entry:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ByteRange:
+class ByteRange(Struct, frozen=True, gc=False):
     """Half-open ``[start, stop)`` in bytes. Only ``oss/`` knows HTTP's inclusive form."""
 
     start: int
@@ -64,8 +63,7 @@ class ActionKind(Enum):
     REFUSE = "refuse"  # cannot be transferred safely; counted as failed
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True, gc=False):
     """A decision about one source entry, and why, in words for the user."""
 
     kind: ActionKind
@@ -84,8 +82,7 @@ class Step(Enum):
     ABORT = "abort"  # leave nothing behind
 
 
-@dataclass(frozen=True, slots=True)
-class Pinned:
+class Pinned(Struct, frozen=True, gc=False):
     """An unfinished large object, pinned to one version of its source. Made by START.
 
     ``transfer_id`` is the upload id, or the name of the part file. ``etag`` (objects) or
@@ -103,8 +100,7 @@ class Pinned:
     ctime_ns: int = 0  # nobody can set it; 0 where no file was pinned, or by an older osssync
 
 
-@dataclass(frozen=True, slots=True)
-class PartReceipt:
+class PartReceipt(Struct, frozen=True, gc=False):
     """Proof that one part arrived. ``crc64`` is None for server-side copies."""
 
     number: int  # 1 … 10,000
@@ -114,8 +110,7 @@ class PartReceipt:
     object_crc64: int | None = None  # of the whole source object, as a ranged GET reports it
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
+class Unfinished(Struct, frozen=True, gc=False):
     """A large object that an earlier run began, as the journal remembers it. Nothing is proven."""
 
     target: str  # key or path relative to the destination's root
@@ -125,8 +120,7 @@ class Unfinished:
     receipts: tuple[PartReceipt, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True, gc=False):
     """One unit of work for a worker; carries all it needs, so that any worker can do it."""
 
     object_number: int  # unique in a run; all tasks of one object share it
@@ -139,8 +133,7 @@ class Task:
     receipts: tuple[PartReceipt, ...] = ()  # FINISH: every part, in order; RESUME: to be proven
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, gc=False):
     """An error as data, so that it can cross processes and nodes."""
 
     error: str  # class name in osssync.errors
@@ -150,8 +143,7 @@ class Failure:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, gc=False):
     """What became of a task. ``failure`` is None on success.
 
     ``moved_bytes`` counts payload that reached its place, not repeats; ``note`` says something
@@ -169,8 +161,7 @@ class Outcome:
     restart: Entry | None = None  # the source changed: begin again with this entry
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
+class Effort(Struct, frozen=True, gc=False):
     """What it took to be served so far, over all workers of an engine."""
 
     rotations: int = 0  # credential sets that replaced another one
@@ -179,8 +170,7 @@ class Effort:
     cpu_s: float = 0.0  # processor time of all processes
 
 
-@dataclass(frozen=True, slots=True)
-class Width:
+class Width(Struct, frozen=True, gc=False):
     """How many tasks run at once: brief ones, which mostly wait, and those that keep a thread."""
 
     brief: int
@@ -191,8 +181,7 @@ class Width:
         return Width(max(1, self.brief // count), max(1, self.long // count))
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True, gc=False):
     """The sums of a run. ``found == transferred + skipped + excluded + failed`` always."""
 
     found: int = 0
@@ -207,4 +196,4 @@ class Totals:
     rotations: int = 0  # credential sets that replaced another one while the run went on
     throttled: int = 0  # answers that asked to slow down
     fewest_jobs: int = 0  # requests in flight at the slowest moment; 0 if never throttled
-    elapsed_s: float = field(default=0.0)
+    elapsed_s: float = 0.0

@@ -13,7 +13,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from osssync.config import Job
 from osssync.engines.engine import Engine

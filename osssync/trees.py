@@ -8,8 +8,10 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from osssync.config import Compare, Fsync, Job, LocalAddress, OssAddress, expand
 from osssync.errors import LocalFileError, NotFoundError, UnsafeKeyError, UsageError

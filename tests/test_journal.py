@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as changed
 
 from osssync import database
 from osssync.config import Job, LocalAddress, OssAddress, OssSettings, UsageError
@@ -101,19 +102,19 @@ def test_every_crc_comes_back_as_it_was(journal, crc):
 @pytest.mark.parametrize("name", ["new\nline", "nul\0byte", "stray \udcff", "🚀", "'; DROP TABLE"])
 def test_any_name_can_be_remembered(journal, name):
     """Names are strangers' text: a key, a target, an address."""
-    journal.started("job", name, replace(ENTRY, key=name), PINNED, PART)
+    journal.started("job", name, changed(ENTRY, key=name), PINNED, PART)
     run_id = journal.begin_run(replace(RUN, source=name))
-    journal.add_failure(run_id, name, replace(FAILURE, message=name))
+    journal.add_failure(run_id, name, changed(FAILURE, message=name))
 
     assert name == journal.unfinished("job", name).entry.key
     assert name == journal.runs(1)[0].record.source
-    assert ((name, replace(FAILURE, message=name)),) == journal.failures(run_id)
+    assert ((name, changed(FAILURE, message=name)),) == journal.failures(run_id)
 
 
 def test_every_kind_of_entry_comes_back(journal):
     """The kind is an enum again, not its text."""
     for kind in EntryKind:
-        journal.started("job", "target", replace(ENTRY, kind=kind), PINNED, PART)
+        journal.started("job", "target", changed(ENTRY, kind=kind), PINNED, PART)
 
         assert kind is journal.unfinished("job", "target").entry.kind
 
@@ -123,7 +124,7 @@ def test_beginning_again_forgets_the_parts_of_before(journal):
     journal.started("job", "target", ENTRY, PINNED, PART)
     journal.part_done("job", "target", receipt(1))
 
-    journal.started("job", "target", ENTRY, replace(PINNED, transfer_id="new"), PART)
+    journal.started("job", "target", ENTRY, changed(PINNED, transfer_id="new"), PART)
 
     unfinished = journal.unfinished("job", "target")
     assert ("new", ()) == (unfinished.pinned.transfer_id, unfinished.receipts)
@@ -134,7 +135,7 @@ def test_what_is_proven_takes_the_place_of_what_was_known(journal):
     journal.started("job", "target", ENTRY, PINNED, PART)
     for number in (1, 2, 3):
         journal.part_done("job", "target", receipt(number))
-    proven = Unfinished("target", ENTRY, replace(PINNED, inode=5), PART, (receipt(1), receipt(3)))
+    proven = Unfinished("target", ENTRY, changed(PINNED, inode=5), PART, (receipt(1), receipt(3)))
     statements = []
     journal._connection.set_trace_callback(statements.append)
 
@@ -150,7 +151,7 @@ def test_a_part_sent_again_replaces_its_receipt(journal):
     journal.started("job", "target", ENTRY, PINNED, PART)
     journal.part_done("job", "target", receipt(1))
 
-    journal.part_done("job", "target", replace(receipt(1), crc64=5))
+    journal.part_done("job", "target", changed(receipt(1), crc64=5))
 
     assert (5,) == tuple(one.crc64 for one in journal.unfinished("job", "target").receipts)
 

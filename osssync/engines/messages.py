@@ -11,8 +11,9 @@ pickled. Both ends are one program at one moment: nothing here outlives a run or
 import marshal
 import pickle
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from osssync.model import Effort, Entry, EntryKind, Failure, Outcome, Step, Task
 

@@ -11,10 +11,12 @@ Source: https://www.alibabacloud.com/help/en/oss/developer-reference/listobjects
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import repeat
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
+
+from msgspec.structs import replace
 
 from osssync.model import Entry, EntryKind
 from osssync.oss import documents

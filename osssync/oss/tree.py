@@ -1,7 +1,8 @@
 """All keys below a prefix as one sorted stream of entries, read ahead."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from osssync.errors import NotFoundError
 from osssync.model import Entry, EntryKind

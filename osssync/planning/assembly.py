@@ -14,7 +14,8 @@ submits tasks without knowing which kind it has.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from osssync.model import ByteRange, Failure, Outcome, PartReceipt, Pinned, Step, Task
 from osssync.ranges import cut

@@ -10,7 +10,8 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from osssync.config import Address, LocalAddress, OssAddress, TransferSettings, expand
 from osssync.errors import NotFoundError, OsssyncError, SourceChangedError, UsageError

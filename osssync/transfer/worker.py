@@ -9,7 +9,8 @@ task ─▶ the direction's step ─▶ Outcome
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from osssync.errors import (
     BeginAgainError,

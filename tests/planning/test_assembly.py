@@ -1,9 +1,8 @@
 """Large objects step by step: whatever fails, in whatever order, every object ends exactly once."""
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from osssync.model import Entry, Failure, Outcome, PartReceipt, Pinned, Step, Task
 from osssync.planning.assembly import Assembly
@@ -191,7 +190,7 @@ def test_the_first_failure_is_the_one_reported():
     assembly = started()
     one, two = assembly.ready(2), assembly.ready(2)
     assembly.feed(fail(one))
-    assembly.feed(fail(two, replace(BROKEN, message="later")))
+    assembly.feed(fail(two, changed(BROKEN, message="later")))
     assembly.stop(STOPPED)
 
     (abort,) = drain(assembly)
@@ -264,6 +263,6 @@ def test_retries_and_bytes_of_all_steps_are_summed():
     """The object's outcome holds the sums over START, parts and FINISH."""
     assembly = begin()
     while assembly.outcome is None:
-        assembly.feed(replace(succeed(assembly.ready(1)), retries=2))
+        assembly.feed(changed(succeed(assembly.ready(1)), retries=2))
 
     assert (305, 2 * 6) == (assembly.outcome.moved_bytes, assembly.outcome.retries)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from osssync.config import TransferSettings
 from osssync.model import (
@@ -40,7 +41,7 @@ def receipt(number, size=ENTRY.size, part_size=PART):
 def unfinished(*numbers, **changes):
     """What the journal remembers, with the receipts of some parts."""
     receipts = tuple(receipt(number) for number in numbers)
-    return replace(Unfinished("target", ENTRY, PINNED, PART, receipts), **changes)
+    return changed(Unfinished("target", ENTRY, PINNED, PART, receipts), **changes)
 
 
 def begin(remembered, entry=ENTRY, transfer=SETTINGS, direction=Direction.DOWNLOAD):
@@ -115,9 +116,9 @@ def test_if_everything_is_proven_it_is_finished_at_once():
     "strange",
     [
         receipt(1, part_size=PART // 2),
-        replace(receipt(2), number=1),
-        replace(receipt(1), number=0),
-        replace(receipt(1), number=5),
+        changed(receipt(2), number=1),
+        changed(receipt(1), number=0),
+        changed(receipt(1), number=5),
         PartReceipt(4, ByteRange(3 * PART, 4 * PART), 1),
     ],
 )
@@ -134,13 +135,13 @@ def test_a_proven_part_that_is_cut_otherwise_does_not_count(strange):
 @pytest.mark.parametrize(("size", "step"), [(ENTRY.size, Step.START), (5, Step.WHOLE)])
 def test_if_nothing_can_be_gone_on_with_it_begins_afresh(size, step):
     """As if nothing had been there, in one request if the object is small by now."""
-    assembly = begin(unfinished(1, 2), entry=replace(ENTRY, size=size))
+    assembly = begin(unfinished(1, 2), entry=changed(ENTRY, size=size))
     (task,) = drain(assembly)
 
     assembly.feed(Outcome(task))
     (afresh,) = drain(assembly)
 
-    assert Task(1, step, replace(ENTRY, size=size), "target") == afresh
+    assert Task(1, step, changed(ENTRY, size=size), "target") == afresh
     assert not assembly.left_behind
 
 
@@ -158,7 +159,7 @@ def test_a_resume_that_fails_leaves_everything_for_another_day():
 
 def test_without_a_record_an_object_begins_as_ever():
     """And leaves nothing behind when it is whole or never began."""
-    small, large = replace(ENTRY, size=5), ENTRY
+    small, large = changed(ENTRY, size=5), ENTRY
 
     assert Step.WHOLE is first_task(1, small, "t", Direction.DOWNLOAD, SETTINGS).step
     assert Step.START is first_task(1, large, "t", Direction.DOWNLOAD, SETTINGS).step
@@ -168,11 +169,11 @@ def test_without_a_record_an_object_begins_as_ever():
 @pytest.mark.parametrize(
     ("entry", "transfer"),
     [
-        (replace(ENTRY, etag='"B"'), SETTINGS),
-        (replace(ENTRY, size=ENTRY.size + 1), SETTINGS),
-        (replace(ENTRY, mtime_ns=8), SETTINGS),
+        (changed(ENTRY, etag='"B"'), SETTINGS),
+        (changed(ENTRY, size=ENTRY.size + 1), SETTINGS),
+        (changed(ENTRY, mtime_ns=8), SETTINGS),
         (ENTRY, replace(SETTINGS, part_size=2 * PART)),
-        (replace(ENTRY, kind=EntryKind.DIRECTORY, size=0), SETTINGS),
+        (changed(ENTRY, kind=EntryKind.DIRECTORY, size=0), SETTINGS),
     ],
 )
 def test_receipts_count_only_for_the_same_version_cut_the_same_way(entry, transfer):

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 import pytest
+from msgspec.structs import replace as changed
 
 from osssync.emulator.faults import Effect
 from osssync.local.files import DestinationRoot, PartNames
@@ -44,7 +45,7 @@ class Side:
         """A run of this object, cut off after some parts; its outcome and what it leaves."""
         task = first_task(1, self.entry, self.target, self.direction, self.transfer, unfinished)
         if unfinished is None:
-            task = replace(task, step=Step.START)
+            task = changed(task, step=Step.START)
         assembly = Assembly(task, PART)
         left = unfinished
         while (task := assembly.ready(1)) is not None:
@@ -53,7 +54,7 @@ class Side:
             if outcome.pinned is not None:
                 left = Unfinished(self.target, self.entry, outcome.pinned, PART, outcome.receipts)
             if outcome.receipt is not None:
-                left = replace(left, receipts=(*left.receipts, outcome.receipt))
+                left = changed(left, receipts=(*left.receipts, outcome.receipt))
             if parts is not None and len(left.receipts) >= parts and task.step is Step.PART:
                 return assembly, left
         return assembly, left
@@ -233,7 +234,7 @@ def test_another_version_of_the_object_begins_anew(down, emulator, place):
     """Not one byte of the old one is in the new file, although the size is the same."""
     left = down.interrupted(parts=3)
     etag = emulator.objects.put("bucket", "a/source", OTHER)
-    down.entry = replace(down.entry, etag=etag)
+    down.entry = changed(down.entry, etag=etag)
 
     assembly = down.resume(left)
 
@@ -245,7 +246,7 @@ def test_another_version_of_the_object_begins_anew(down, emulator, place):
 def test_what_cannot_be_gone_on_with_is_gone_before_anything_else(down, place):
     """RESUME itself puts it away: what follows may be another kind of task, or nothing."""
     left = down.interrupted(parts=3)
-    entry = replace(down.entry, etag='"another"')
+    entry = changed(down.entry, etag='"another"')
     task = first_task(1, entry, down.target, down.direction, down.transfer, left)
 
     outcome = down.worker.run(task)
@@ -267,7 +268,7 @@ def test_a_version_that_changes_after_the_listing_is_noticed(down, emulator, pla
 
 def test_another_part_size_uses_the_file_and_not_its_parts(down, place):
     """Parts cut otherwise do not fit together."""
-    left = replace(down.interrupted(parts=3), part_size=2 * PART)
+    left = changed(down.interrupted(parts=3), part_size=2 * PART)
 
     assembly = down.resume(left)
 
@@ -281,11 +282,11 @@ def test_a_receipt_of_lies_is_worth_nothing(down, place):
     left = down.interrupted(parts=1)
     (one,) = left.receipts
     lies = tuple(
-        replace(one, number=number, byte_range=replace(one.byte_range, start=start, stop=stop))
+        changed(one, number=number, byte_range=changed(one.byte_range, start=start, stop=stop))
         for number, start, stop in ((2, PART, 2 * PART), (3, 2 * PART, 3 * PART))
     )
 
-    assembly = down.resume(replace(left, receipts=(one, *lies)))
+    assembly = down.resume(changed(left, receipts=(one, *lies)))
 
     assert assembly.outcome.failure is None
     assert {"GetObject": 4} == down.operations()
@@ -297,7 +298,7 @@ def test_a_damaged_name_of_a_part_file_is_not_followed(down, place):
     left = down.interrupted(parts=3)
     (place.parent / "precious").write_bytes(b"precious")
 
-    bad = replace(left, pinned=replace(left.pinned, transfer_id="../precious"))
+    bad = changed(left, pinned=changed(left.pinned, transfer_id="../precious"))
     assembly = down.resume(bad)
 
     assert assembly.outcome.failure is None
@@ -402,7 +403,7 @@ def test_a_file_that_is_not_the_same_begins_anew(up, emulator, source, edit):
             source.unlink()
     if source.exists():
         status = source.stat()
-        up.entry = replace(up.entry, size=status.st_size, mtime_ns=status.st_mtime_ns)
+        up.entry = changed(up.entry, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
     assembly = up.resume(left)
 
@@ -417,7 +418,7 @@ def test_a_file_that_is_not_the_same_begins_anew(up, emulator, source, edit):
 def test_a_record_without_a_ctime_begins_anew(up, emulator):
     """An older osssync wrote none, so that an edit since then may be hidden."""
     left = up.interrupted(parts=3)
-    left = replace(left, pinned=replace(left.pinned, ctime_ns=0))
+    left = changed(left, pinned=changed(left.pinned, ctime_ns=0))
 
     assembly = up.resume(left)
 
@@ -441,10 +442,10 @@ def test_an_edit_that_is_hidden_is_noticed_while_bytes_are_sent(up, source, monk
     task = first_task(1, up.entry, up.target, up.direction, up.transfer)
     if step is Step.PART:
         pinned = up.worker.run(task).pinned
-        task = replace(task, pinned=pinned, part_number=1, byte_range=ByteRange(0, PART))
+        task = changed(task, pinned=pinned, part_number=1, byte_range=ByteRange(0, PART))
     monkeypatch.setattr(SourceFile, "read_into", edited)
 
-    outcome = up.worker.run(replace(task, step=step))
+    outcome = up.worker.run(changed(task, step=step))
 
     assert "SourceChangedError" == outcome.failure.error
     assert up.entry == outcome.restart
@@ -635,7 +636,7 @@ def test_a_source_that_changed_is_copied_anew(inside, emulator, change):
     data = OTHER if change == "bytes" else DATA
     later_s = time.time() + 5
     etag = emulator.objects.put("bucket", "a/source", data, modified_s=later_s)
-    inside.entry = replace(inside.entry, etag=etag, mtime_ns=int(later_s) * 10**9)
+    inside.entry = changed(inside.entry, etag=etag, mtime_ns=int(later_s) * 10**9)
 
     assembly = inside.resume(left)
 
@@ -691,7 +692,7 @@ def test_a_copy_is_not_complete_while_parts_of_it_are_missing(inside, emulator, 
     emulator.objects.bucket("bucket").uploads.clear()
     emulator.objects.put("bucket", "b/dir/target", DATA)
 
-    assembly = inside.resume(replace(left, receipts=kept))
+    assembly = inside.resume(changed(left, receipts=kept))
 
     assert assembly.outcome.failure is None
     assert 5 == inside.operations()["UploadPartCopy"]
