@@ -12,6 +12,7 @@ and who tells the children what that means is the parent.
 """
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -38,6 +39,8 @@ LINGER_S = 0.003
 
 BATCH = 64
 """So many outcomes are told at once at the latest."""
+
+_COLLECT_EVERY = 50_000  # new containers; what tasks make has no cycles
 
 _BROKEN = 70  # exit code: a bug, or what the engine needs cannot be had (sysexits.h EX_SOFTWARE)
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -168,6 +171,8 @@ def serve(pipe: Connection, open_worker: Callable[[Callable[[str], None]], Worke
     """
     for one in _IGNORED:
         signal.signal(one, signal.SIG_IGN)
+    gc.freeze()  # what is loaded stays, and is our parent's memory as long as nobody touches it
+    gc.set_threshold(_COLLECT_EVERY, 10, 10)
     first = _next(pipe)
     if messages.unpack(first)[0] == messages.CLOSE:
         return

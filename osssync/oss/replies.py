@@ -4,8 +4,9 @@ Source: https://www.alibabacloud.com/help/en/oss/developer-reference/common-http
 .../headobject, read 2026-09.
 """
 
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
 
 from osssync.errors import IntegrityError
 from osssync.oss.wire import Headers
@@ -20,8 +21,7 @@ _REPRESENTATION_HEADERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectMeta:
+class ObjectMeta(Struct, frozen=True):
     """One object as HEAD describes it; a symlink is described by its target.
 
     ``etag`` is as sent, quotes included. ``crc64`` is None for objects that have none (some copies
@@ -43,8 +43,7 @@ class ObjectMeta:
     headers: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Got:
+class Got(Struct, frozen=True):
     """What a GET delivered. ``crc64`` is of the bytes received; ``object_crc64`` of the object."""
 
     received: int  # bytes
@@ -53,8 +52,7 @@ class Got:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class PutResult:
+class PutResult(Struct, frozen=True):
     """What OSS stored: an object, or one part. ``crc64`` is None where OSS keeps none."""
 
     etag: str

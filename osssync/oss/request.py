@@ -1,7 +1,9 @@
 """What goes to OSS and what comes back, and the route between: plain data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from msgspec import Struct
 
 from osssync.config import OssSettings
 from osssync.oss.channel import Body
@@ -11,19 +13,17 @@ from osssync.oss.signature import ClockOffset, CredentialsProvider
 from osssync.oss.wire import Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request before it is signed. A parameter with the value "" goes out as a bare name."""
 
     method: str
     key: str = ""
-    params: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
     body: Body | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A successful reply, its body read to the end."""
 
     status: int
