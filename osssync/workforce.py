@@ -16,6 +16,7 @@ from typing import Any
 from osssync import fibers
 from osssync.climb import Climb
 from osssync.config import MOST_JOBS, Job, TransferSettings
+from osssync.credentials.sources import load
 from osssync.engines.child import Child, Crew, can_fork, fork, serve, spawn
 from osssync.engines.climbing import BRIEF, Climbing, width_of
 from osssync.engines.engine import Engine
@@ -52,6 +53,7 @@ def recruit(job: Job, names: PartNames) -> Crew:
     width = _first_width(settings).share(count)
     crew = Crew(make, count, width, takes_parts=settings.processes > 0)
     if can_fork():
+        load(job.options.credentials.source)  # once, and not in each child
         crew.call()
     return crew
 

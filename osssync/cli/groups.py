@@ -10,12 +10,6 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from typing import Any, get_type_hints
 
-import typer
-from typer.core import TyperCommand
-
-ARGV = "osssync.argv"
-"""Where ``InOrder`` keeps the words of the command line in ``Context.meta``."""
-
 
 def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the flags of dataclasses; it names them as its first parameters, in order."""
@@ -23,7 +17,7 @@ def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command, eval_str=True).parameters.values())
         own = own[len(groups) :]
-        flags = [_parameter(field, group) for group in groups for field in fields(group)]
+        flags = [flag for group in groups for flag in _parameters(group)]
 
         @functools.wraps(command)
         def call(**values: Any) -> None:  # noqa: ANN401 - whatever the flags are
@@ -38,19 +32,14 @@ def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]
     return decorate
 
 
-def _parameter(field: Field[Any], group: type) -> inspect.Parameter:
+def _parameters(group: type) -> list[inspect.Parameter]:
+    annotations = get_type_hints(group, include_extras=True)
+    return [_parameter(field, annotations[field.name]) for field in fields(group)]
+
+
+def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:  # noqa: ANN401 - any
     default = field.default
     if field.default_factory is not MISSING:
         default = field.default_factory()
-    annotation = get_type_hints(group, include_extras=True)[field.name]
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, kind, default=default, annotation=annotation)
-
-
-class InOrder(TyperCommand):
-    """A command that remembers its words, because the order of filter rules is their meaning."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Keep the words, then parse as usual."""
-        ctx.meta[ARGV] = tuple(args)
-        return super().parse_args(ctx, args)

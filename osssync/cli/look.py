@@ -7,7 +7,7 @@ import typer
 
 from osssync.cli.flags import ConnectionFlags
 from osssync.cli.groups import takes
-from osssync.cli.output import complain, say, say_json
+from osssync.cli.lines import complain, say, say_json
 from osssync.cli.streams import write_output
 from osssync.config import OssAddress, parse_address
 from osssync.errors import UsageError

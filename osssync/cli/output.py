@@ -1,12 +1,12 @@
-"""What people and scripts read: lines on stdout, progress and errors on stderr, JSON if asked."""
+"""What people and scripts read of a run: its lines, its progress, its summary."""
 
 import contextlib
-import json
 import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+from osssync.cli.lines import as_json_line, complain, say, say_json, tell
 from osssync.cli.streams import writing_output
 from osssync.config import Address, Job, LocalAddress, expand
 from osssync.keys import display
@@ -16,35 +16,6 @@ from osssync.report import RunReport, refusal, summary_fields
 from osssync.units import format_duration, format_rate, format_size
 
 _VERBS = {Direction.DOWNLOAD: "download", Direction.UPLOAD: "upload", Direction.COPY: "copy"}
-
-
-def say(line: str) -> None:
-    """A line of the result, on stdout.
-
-    Raises:
-        BrokenPipeError: nobody reads any more.
-        LocalFileError: it cannot be written.
-    """
-    with writing_output():
-        sys.stdout.write(line + "\n")
-
-
-def complain(line: str) -> None:
-    """A line for people, on stderr, whatever a key in it holds."""
-    _tell(f"osssync: {display(line)}")
-
-
-def _tell(line: str) -> None:
-    # The result's own failure shows at its next write; who cannot be told here cannot be told.
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-    with contextlib.suppress(OSError):
-        sys.stderr.write(line + "\n")
-
-
-def say_json(**fields: Any) -> None:  # noqa: ANN401 - JSON values
-    """One JSON object as a line on stdout."""
-    say(_as_json(fields))
 
 
 _RUN_ENDED = {"InterruptedRunError", "MaxDurationError", "MaxTransferError"}
@@ -115,7 +86,7 @@ class Printer:
             fields: dict[str, Any] = {"event": "delete", "destination": name}
             if self._job.options.dry_run:
                 fields["dry_run"] = True
-            self._line(_as_json(fields))
+            self._line(as_json_line(fields))
         elif not self._quiet:
             prefix = "(dryrun) " if self._job.options.dry_run else ""
             self._line(f"{prefix}delete: {display(name)}")
@@ -134,7 +105,7 @@ class Printer:
                 fields["dry_run"] = True
             if reason:
                 fields["note"] = reason
-            self._line(_as_json(fields))
+            self._line(as_json_line(fields))
             return
         prefix = "(dryrun) " if dry_run else ""
         note = f" ({reason})" if reason and self._verbose else ""
@@ -144,7 +115,7 @@ class Printer:
         source, _ = self._name(action.entry)
         event = "skip" if action.kind is ActionKind.SKIP else "exclude"
         if self._json:
-            self._line(_as_json({"event": event, "source": source, "reason": action.reason}))
+            self._line(as_json_line({"event": event, "source": source, "reason": action.reason}))
         else:
             prefix = "(dryrun) " if self._job.options.dry_run else ""
             self._line(f"{prefix}{event}: {display(source)} ({action.reason})")
@@ -153,7 +124,7 @@ class Printer:
         source, target = self._name(entry)
         if self._json:
             fields = {"event": "failed", "source": source, "destination": target}
-            self._line(_as_json({**fields, "error": failure.error, "message": failure.message}))
+            self._line(as_json_line({**fields, "error": failure.error, "message": failure.message}))
         elif failure.error not in _RUN_ENDED:
             message = display(failure.message)
             self._told(f"failed: {display(source)} to {display(target)}: {message}")
@@ -161,7 +132,7 @@ class Printer:
     def _undeleted(self, name: str, failure: Failure) -> None:
         if self._json:
             fields = {"event": "failed", "destination": name, "error": failure.error}
-            self._line(_as_json({**fields, "message": failure.message}))
+            self._line(as_json_line({**fields, "message": failure.message}))
         else:
             self._told(f"failed: delete {display(name)}: {display(failure.message)}")
 
@@ -169,7 +140,7 @@ class Printer:
         if self._bar is not None:
             self._bar.write(line, sys.stderr)
         elif not self._is_unread:
-            _tell(line)
+            tell(line)
 
     def _line(self, line: str) -> None:
         try:
@@ -244,12 +215,6 @@ def _is_folder(address: Address) -> bool:
     if isinstance(address, LocalAddress):
         return address.is_folder or expand(address).is_dir()
     return not address.key or address.key.endswith("/")
-
-
-def _as_json(fields: dict[str, Any]) -> str:
-    # Where stdout is not UTF-8 its own escapes (\\x9b) would be none of JSON's.
-    plain = sys.stdout.encoding.lower().replace("-", "") != "utf8"
-    return json.dumps(fields, ensure_ascii=plain, separators=(",", ":"))
 
 
 def _root(address: str, *, recursive: bool) -> str:

@@ -8,8 +8,8 @@ import typer
 
 from osssync.cli.flags import ConnectionFlags
 from osssync.cli.groups import takes
+from osssync.cli.lines import complain, say
 from osssync.cli.look import object_address, open_connection
-from osssync.cli.output import complain, say
 from osssync.config import OssAddress
 from osssync.errors import GuardRefusedError, UsageError
 from osssync.keys import display

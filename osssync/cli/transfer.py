@@ -9,9 +9,12 @@ from typing import Annotated
 
 import typer
 
+from osssync.cli.collecting import loading
 from osssync.cli.flags import ConnectionFlags, FilterFlags, OutputFlags, TransferFlags
-from osssync.cli.groups import ARGV, takes
-from osssync.cli.output import Printer, complain, log_to_stderr, print_summary, progress_bar, say
+from osssync.cli.groups import takes
+from osssync.cli.lines import complain, say
+from osssync.cli.listed import ARGV
+from osssync.cli.output import Printer, log_to_stderr, print_summary, progress_bar
 from osssync.cli.run_flags import DeleteFlags, RunFlags
 from osssync.cli.signals import stopping
 from osssync.cli.streams import write_output
@@ -114,10 +117,10 @@ def _run(job: Job, output: OutputFlags, report_path: str | None) -> None:
 def _run_reported(
     job: Job, printer: Printer, stop: threading.Event, report_path: str | None
 ) -> RunReport:
-    from osssync.report_file import ReportFile
-    from osssync.runner import run
-    from osssync.transfer.worker import failure_of
-
+    with loading():
+        from osssync.report_file import ReportFile
+        from osssync.runner import run
+        from osssync.transfer.worker import failure_of
     if not report_path:
         return run(job, printer, stop)
     with ReportFile(Path(report_path), job, printer) as written:
@@ -131,10 +134,10 @@ def _run_reported(
 
 def _stream(source: str, destination: str, options: Options, output: OutputFlags) -> None:
     """Standard input to an object, or an object to standard output."""
-    from osssync.browse import read
-    from osssync.oss.connection import Connection
-    from osssync.transfer.stream import upload_stream
-
+    with loading():
+        from osssync.browse import read
+        from osssync.oss.connection import Connection
+        from osssync.transfer.stream import upload_stream
     if source == destination:
         raise UsageError("from standard input to standard output: use cat")
     other = parse_address(destination if source == "-" else source)

@@ -8,8 +8,8 @@ import typer
 
 from osssync.cli.flags import ConnectionFlags, seconds_of
 from osssync.cli.groups import takes
+from osssync.cli.lines import complain, say, say_json
 from osssync.cli.look import JsonFlag, iso, object_address, open_connection
-from osssync.cli.output import complain, say, say_json
 from osssync.config import OssAddress
 from osssync.errors import GuardRefusedError, UsageError
 from osssync.keys import display

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from osssync.cli.flags import ConnectionFlags
 from osssync.cli.groups import takes
+from osssync.cli.lines import complain, say, say_json
 from osssync.cli.look import JsonFlag
-from osssync.cli.output import complain, say, say_json
 from osssync.config import options_from_env
 from osssync.units import format_duration
 

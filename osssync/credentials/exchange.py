@@ -7,14 +7,17 @@ the proxy that a ``Route`` names.
 Source: RFC 9112 §3.2 (origin-form, absolute-form to a proxy), §6 (message body length).
 """
 
-import http.client
 import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from osssync.errors import UsageError
+
+if TYPE_CHECKING:
+    import http.client
 
 MAX_BODY_BYTES = 64 * 1024  # a set of credentials is 2 KiB
 
@@ -95,6 +98,8 @@ def ask(question: Question, route: Route) -> Trace:
 
 
 def _exchange(question: Question, route: Route) -> Reply:
+    import http.client
+
     parts = urlsplit(question.url)
     connection = _connection(parts, route)
     target = question.url if route.proxy else parts._replace(scheme="", netloc="").geturl()
@@ -113,7 +118,7 @@ def _exchange(question: Question, route: Route) -> Reply:
         connection.close()
 
 
-def _read(response: http.client.HTTPResponse, sock: socket.socket, timeout_s: float) -> bytes:
+def _read(response: "http.client.HTTPResponse", sock: socket.socket, timeout_s: float) -> bytes:
     """The whole body. ``read1`` reports a cut connection as an end, so the length is compared."""
     body = bytearray()
     deadline_s = time.monotonic() + timeout_s
@@ -134,7 +139,9 @@ def _read(response: http.client.HTTPResponse, sock: socket.socket, timeout_s: fl
     return bytes(body)
 
 
-def _connection(parts: SplitResult, route: Route) -> http.client.HTTPConnection:
+def _connection(parts: SplitResult, route: Route) -> "http.client.HTTPConnection":
+    import http.client
+
     is_tls = parts.scheme == "https"
     address = route.proxy_address() or _address(parts, default_port=443 if is_tls else 80)
     if address is None or parts.scheme not in {"http", "https"} or (is_tls and route.proxy):

@@ -6,7 +6,6 @@ by writing into every block, which takes minutes for a large file.
 Source: fallocate(2), posix_fallocate(3) "NOTES", syncfs(2); read 2026-11.
 """
 
-import ctypes
 import errno
 import os
 from collections.abc import Callable
@@ -28,6 +27,8 @@ def preallocate(fd: int, size: int) -> None:
     if fallocate is None:
         os.ftruncate(fd, size)
         return
+    import ctypes
+
     try:
         _call(fallocate, fd, 0, ctypes.c_int64(0), ctypes.c_int64(size))
     except OSError as error:
@@ -52,11 +53,15 @@ def sync_file_system(fd: int) -> None:
 @lru_cache(maxsize=4)
 def _function(*names: str) -> Callable[..., int] | None:
     """The C library's function by its first name that exists; it runs without the GIL."""
+    import ctypes  # most runs need neither call
+
     library = ctypes.CDLL(None, use_errno=True)
     return next((getattr(library, name) for name in names if hasattr(library, name)), None)
 
 
 def _call(function: Callable[..., int], *arguments: Any) -> None:  # noqa: ANN401 - C values
+    import ctypes
+
     while function(*arguments) != 0:
         number = ctypes.get_errno()
         if number != errno.EINTR:

@@ -5,12 +5,10 @@ Threads and fibers dial alike; a fiber gives way while it waits for the other si
 
 import socket
 import ssl
-import urllib.request
 from base64 import b64encode
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-import certifi
+import msgspec
 
 from osssync.errors import UsageError
 from osssync.fibers import Loop, running
@@ -20,8 +18,7 @@ from osssync.oss.wire import BrokenReplyError, request_head
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(msgspec.Struct, frozen=True):
     """Where requests go first. ``login`` is the value of Proxy-Authorization, or ""."""
 
     host: str
@@ -29,8 +26,7 @@ class Proxy:
     login: str
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Scheme, host and port of a service, and how it is reached."""
 
     scheme: str
@@ -158,6 +154,8 @@ def _shake_hands(secure: ssl.SSLSocket, loop: Loop | None, connect_s: float) -> 
 
 
 def _env_proxy(scheme: str, netloc: str) -> Proxy | None:
+    import urllib.request
+
     if urllib.request.proxy_bypass(netloc):
         return None
     url = urllib.request.getproxies().get(scheme, "")
@@ -182,6 +180,8 @@ def _env_proxy(scheme: str, netloc: str) -> Proxy | None:
 def _trust(ca_file: str) -> ssl.SSLContext:
     paths = ssl.get_default_verify_paths()
     if not (ca_file or paths.cafile or paths.capath):
+        import certifi
+
         ca_file = certifi.where()  # a container without the system's store
     try:
         return ssl.create_default_context(cafile=ca_file or None)

@@ -10,20 +10,20 @@ read 2026-09.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape, unescape
+
+import msgspec
 
 _ERROR_ELEMENT = re.compile(rb"<(Code|Message|EC|Endpoint|ServerTime)>([^<]*)</")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # "\r" too: see below
+_NOT_XML = "[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # "\r" too: see can_be_written
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """One uploaded part. ``crc64`` is None where OSS does not tell."""
 
     number: int
@@ -33,16 +33,14 @@ class Part:
     crc64: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class PartsPage:
+class PartsPage(msgspec.Struct, frozen=True):
     """Parts in order of number; ``next_after`` is where the next page begins, 0 for the last."""
 
     parts: tuple[Part, ...]
     next_after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True):
     """One unfinished multipart upload."""
 
     key: str
@@ -50,16 +48,14 @@ class Upload:
     initiated_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class UploadsPage:
+class UploadsPage(msgspec.Struct, frozen=True):
     """Uploads in key order; ``next_marker`` is (key, upload id), both empty for the last page."""
 
     uploads: tuple[Upload, ...]
     next_marker: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class BucketInfo:
+class BucketInfo(msgspec.Struct, frozen=True):
     """A bucket as OSS describes it. ``region`` is as V4 signs it, without "oss-"."""
 
     name: str
@@ -72,8 +68,7 @@ class BucketInfo:
     versioning: str  # Enabled, Suspended or ""
 
 
-@dataclass(frozen=True, slots=True)
-class BucketsPage:
+class BucketsPage(msgspec.Struct, frozen=True):
     """Buckets of the account in order of name; ``next_marker`` is "" for the last page."""
 
     buckets: tuple[BucketInfo, ...]
@@ -230,7 +225,7 @@ def parse_buckets(body: bytes) -> BucketsPage:
 def complete_request(parts: Iterable[tuple[int, str]]) -> bytes:
     """The body of a CompleteMultipartUpload from (number, ETag), in order of number."""
     items = "".join(
-        f"<Part><PartNumber>{part_number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"
+        f"<Part><PartNumber>{part_number}</PartNumber><ETag>{_escaped(etag)}</ETag></Part>"
         for part_number, etag in sorted(parts)
     )
     return f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
@@ -238,12 +233,17 @@ def complete_request(parts: Iterable[tuple[int, str]]) -> bytes:
 
 def can_be_written(key: str) -> bool:
     r"""Whether XML 1.0 can carry the key; a parser reads "\r" as "\n", which is another key."""
-    return _NOT_XML.search(key) is None
+    return _not_xml().search(key) is None
+
+
+@cache  # compiled for those who delete: it takes 4 ms
+def _not_xml() -> re.Pattern[str]:
+    return re.compile(_NOT_XML)
 
 
 def delete_request(keys: Sequence[str]) -> bytes:
     """The body of a DeleteMultipleObjects; every key must be one that ``can_be_written``."""
-    items = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
+    items = "".join(f"<Object><Key>{_escaped(key)}</Key></Object>" for key in keys)
     return f"<Delete><Quiet>false</Quiet>{items}</Delete>".encode()
 
 
@@ -287,5 +287,15 @@ def parse_error(body: bytes) -> dict[str, str | None]:
     except ET.ParseError:
         # A key that XML cannot carry is repeated in it; what matters stands beside it.
         found = _ERROR_ELEMENT.findall(body) if b"<Error>" in body else []
-        return {name.decode(): unescape(text.decode("utf-8", "replace")) for name, text in found}
+        return {name.decode(): _unescaped(text.decode("utf-8", "replace")) for name, text in found}
     return {child.tag.rpartition("}")[2]: child.text for child in root}
+
+
+# Not xml.sax.saxutils: it imports urllib.request and http.client, which take 10 ms.
+def _escaped(text: str) -> str:
+    """Text as it stands between tags."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

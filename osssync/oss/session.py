@@ -10,8 +10,9 @@ which the other side had closed while it was idle.
 
 import contextlib
 import logging
-import platform
+import os
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -27,9 +28,10 @@ from osssync.version import __version__
 _ERROR_BODY_BYTES = 1 << 16  # OSS error documents are about 1 KiB
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})  # RFC 9110 9.2.2: idempotent
 
+_SYSTEM = os.uname()
 USER_AGENT = (
-    f"osssync/{__version__} ({platform.system()}; {platform.machine()}; "
-    f"Python/{platform.python_version()})"
+    f"osssync/{__version__} ({_SYSTEM.sysname}; {_SYSTEM.machine}; "
+    f"Python/{'.'.join(map(str, sys.version_info[:3]))})"
 )
 
 
