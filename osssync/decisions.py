@@ -1,22 +1,32 @@
-"""Every decision of a job, in key order: the two listings merged, filtered and compared."""
+"""Every decision of a job, in key order: the two listings merged, filtered and compared.
 
-from collections.abc import Iterator
+    listings ─▶ merge ─┬ pair ──▶ filter, compare, name ─▶ Action
+                       └ alike ─────────────────────────▶ Unchanged: many skips in one
 
+Where each entry has to be looked at, because filters are set or the destination ignores case, all
+is pairs.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from osssync.columns import Columns, Decision, Unchanged
 from osssync.config import Job
 from osssync.errors import UnsafeKeyError
 from osssync.extras import Extras
 from osssync.keys import display
 from osssync.local.namesakes import Namesakes
 from osssync.model import Action, ActionKind, Direction, Entry, EntryKind
-from osssync.planning.diff import decide, merge_join
+from osssync.planning.diff import alike, decide, reason_to_skip
+from osssync.planning.merge import Alike, Pair, merge_join
 from osssync.trees import Trees
 
-# Every key comes by here, most of them to be skipped: see ``diff``, which has the same constants.
+# Every key may come by here, most of them to be skipped: see ``diff``, which has the same
+# constants.
 _FILE, _DIRECTORY, _SKIP = EntryKind.FILE, EntryKind.DIRECTORY, ActionKind.SKIP
 _WRITTEN = (_SKIP, ActionKind.TRANSFER)  # what stands there after the run
 
 
-def decide_all(job: Job, trees: Trees, extras: Extras) -> Iterator[Action]:
+def decide_all(job: Job, trees: Trees, extras: Extras) -> Iterator[Decision]:
     """Source entries in key order, each with its decision; never ends early without an error.
 
     What stands only at the destination is shown to ``extras``.
@@ -24,34 +34,61 @@ def decide_all(job: Job, trees: Trees, extras: Extras) -> Iterator[Action]:
     Raises:
         OsssyncError: a listing could not be read to its end, or is out of order.
     """
-    direction = job.direction
+    compare, direction = job.options.compare, job.direction
+
+    def count_alike(source: Columns, destination: Columns) -> int:
+        return alike(source, destination, compare, direction)
+
+    counts = None if job.options.filters.leave_out else count_alike
+    reason = reason_to_skip(compare)
     with Namesakes(trees.ignores_case) as namesakes:
-        for entry, existing in merge_join(trees.source(), trees.destination()):
-            extras.see(entry, existing)
-            if entry is None:
-                continue
-            namesakes.see(entry.key)
-            if entry.kind is _DIRECTORY and direction is Direction.UPLOAD:
-                continue  # a directory of this machine is no object; it only keeps a marker alive
-            yield _alone(_decide(job, trees, direction, (entry, existing)), namesakes)
+        one_by_one = _OneByOne(job, trees, extras, namesakes)
+        for found in merge_join(trees.source(), trees.destination(), counts):
+            if not isinstance(found, Alike):
+                yield from one_by_one.decide((found,))
+            elif namesakes.matter_for(found.source.keys[0]):
+                yield from one_by_one.decide(found.pairs)
+            else:
+                extras.see_alike(found)
+                yield Unchanged(found.source, reason)
         extras.end(namesakes)
 
 
-def _decide(
-    job: Job, trees: Trees, direction: Direction, pair: tuple[Entry, Entry | None]
-) -> Action:
-    (entry, existing), options = pair, job.options
-    excluded = options.filters.decide(entry)
-    if excluded is not None:
-        return Action(ActionKind.EXCLUDE, entry, excluded)
-    action = decide(entry, existing, options.compare, direction)
-    if existing is not None and action.kind is _SKIP:
-        return action  # what stands at the destination can be there
-    try:
-        trees.target_of(entry)
-    except UnsafeKeyError as error:
-        return Action(ActionKind.REFUSE, entry, str(error))
-    return action
+class _OneByOne:
+    """What has to be known to decide about one pair of entries."""
+
+    __slots__ = ("_direction", "_extras", "_namesakes", "_options", "_trees")
+
+    def __init__(self, job: Job, trees: Trees, extras: Extras, namesakes: Namesakes) -> None:
+        self._options = job.options
+        self._direction = job.direction
+        self._trees = trees
+        self._extras = extras
+        self._namesakes = namesakes
+
+    def decide(self, pairs: Iterable[Pair]) -> Iterator[Action]:
+        """The actions about those of them that the source has."""
+        for entry, existing in pairs:
+            self._extras.see(entry, existing)
+            if entry is None:
+                continue
+            self._namesakes.see(entry.key)
+            if entry.kind is _DIRECTORY and self._direction is Direction.UPLOAD:
+                continue  # a directory of this machine is no object; it only keeps a marker alive
+            yield _alone(self._decide(entry, existing), self._namesakes)
+
+    def _decide(self, entry: Entry, existing: Entry | None) -> Action:
+        excluded = self._options.filters.decide(entry)
+        if excluded is not None:
+            return Action(ActionKind.EXCLUDE, entry, excluded)
+        action = decide(entry, existing, self._options.compare, self._direction)
+        if existing is not None and action.kind is _SKIP:
+            return action  # what stands at the destination can be there
+        try:
+            self._trees.target_of(entry)
+        except UnsafeKeyError as error:
+            return Action(ActionKind.REFUSE, entry, str(error))
+        return action
 
 
 def _alone(action: Action, namesakes: Namesakes) -> Action:

@@ -14,7 +14,8 @@ from osssync.config import DeleteSettings
 from osssync.filters import Filters
 from osssync.local.namesakes import Namesakes
 from osssync.model import Entry
-from osssync.planning.deletes import DeleteGuards, Doomed, parse_max_delete, verdict
+from osssync.planning.deletes import DeleteGuards, Doomed, Facts, parse_max_delete, verdict
+from osssync.planning.merge import Alike
 from osssync.spool import Spool
 from osssync.transfer.remove import Removal, Remover
 
@@ -56,6 +57,21 @@ class Extras:
             for entry in self._doomed.see(source, destination):
                 self._spool.append(entry)
 
+    def see_alike(self, files: Alike) -> None:
+        """Take a run of pairs, where no filter leaves anything out.
+
+        Whether a directory goes, only the first of them can tell, and what a link leads to only
+        the last; all else about them is their number.
+        """
+        if self._spool is None:
+            return
+        last = len(files.source) - 1
+        self.see(files.source[0], files.destination[0])
+        if last:
+            self._doomed.source_found += last - 1
+            self._doomed.destination_seen += last - 1
+            self.see(files.source[last], files.destination[last])
+
     def end(self, namesakes: Namesakes | None = None) -> None:
         """Both listings were read to their end.
 
@@ -84,13 +100,14 @@ class Extras:
 
     def objection(self, failures: int) -> str:
         """Why nothing may be deleted, in words for the user; "" if there is nothing against it."""
-        return verdict(
-            self._guards,
-            self._doomed.facts(
-                failures=failures,
-                source_complete=self._complete,
-                destination_complete=self._complete,
-            ),
+        return verdict(self._guards, self.facts(failures))
+
+    def facts(self, failures: int) -> Facts:
+        """What the guards ask for, after so many failures of the run."""
+        return self._doomed.facts(
+            failures=failures,
+            source_complete=self._complete,
+            destination_complete=self._complete,
         )
 
     def __len__(self) -> int:

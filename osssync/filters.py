@@ -133,6 +133,11 @@ class Filters:
                 return _reason(rule)
         return self._out_of_bounds(entry) if entry.kind is EntryKind.FILE else None
 
+    @property
+    def leave_out(self) -> bool:
+        """Whether there is anything that they may leave out."""
+        return not self._idle
+
     def _bounds(self) -> bool:
         bounds = (self.min_size, self.max_size, self.min_mtime_ns, self.max_mtime_ns)
         return self.files_from is not None or any(bound is not None for bound in bounds)

@@ -68,7 +68,9 @@ class ShieldedMonitor:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._hears_skips: bool = getattr(monitor, "hears_skips", True)
+        is_deaf = type(monitor) is SilentMonitor  # what is made of it may hear
+        self.hears_skips: bool = getattr(monitor, "hears_skips", not is_deaf)
+        """Whether the monitor wants to be told of each entry that is skipped."""
         self._thread = threading.get_ident()
         self._warnings: deque[str] = deque()
         self.broken: Exception | None = None
@@ -76,7 +78,7 @@ class ShieldedMonitor:
 
     def decided(self, action: Action) -> None:
         """Pass on, unless it is a skip and the monitor does not want to hear of those."""
-        if self._hears_skips or action.kind is not _SKIP:
+        if self.hears_skips or action.kind is not _SKIP:
             self._tell(self._monitor.decided, action)
         elif self._warnings:
             self.deliver()

@@ -76,6 +76,11 @@ class Tally:
         """One source entry came out of the listing."""
         self._found += 1
 
+    def unchanged(self, count: int) -> None:
+        """So many source entries came out of the listing, and are skipped."""
+        self._found += count
+        self._skipped += count
+
     def decided(self, action: Action) -> None:
         """A decision; a transfer is counted only when its outcome is known."""
         kind = action.kind

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from osssync.columns import Columns, Decision, Unchanged, one_by_one
 from osssync.config import Job, WhenBusy
 from osssync.decisions import decide_all
 from osssync.errors import (
@@ -32,12 +33,14 @@ from osssync.errors import (
 from osssync.extras import Extras
 from osssync.journal import Journal, RunRecord, default_state_dir, job_key
 from osssync.local.files import PartNames
+from osssync.local.scan import Scan, scan_columns
 from osssync.locks import Lock, acquire
-from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task
+from osssync.model import Action, ActionKind, Failure, Outcome, Step, Task
 from osssync.oss.connection import Connection, Patience
 from osssync.oss.errand import Errand
 from osssync.progress import Monitor, ShieldedMonitor, SilentMonitor
 from osssync.report import RunReport, Tally
+from osssync.scout import scouted
 from osssync.traffic import Traffic, Watch
 from osssync.transfer.worker import LISTINGS, failure_of
 from osssync.trees import Trees, open_trees
@@ -81,7 +84,7 @@ def plan(job: Job) -> Iterator[Action]:
         OsssyncError: a listing could not be read, or the job cannot be.
     """
     with _connect(job, SilentMonitor(), threading.Event()) as connection, _extras(job) as extras:
-        yield from decide_all(job, _open_trees(job, connection), extras)
+        yield from one_by_one(decide_all(job, _open_trees(job, connection), extras))
 
 
 def _carry_out(job: Job, watch: Watch, started_s: float) -> RunReport:
@@ -98,15 +101,16 @@ def _carry_out(job: Job, watch: Watch, started_s: float) -> RunReport:
 def _run_locked(job: Job, names: PartNames, watch: Watch, started_s: float) -> RunReport:
     with (
         recruit(job, names) as crew,  # first of all: from here on there are threads
+        scouted(job, crew) as scan,
         _connect(job, watch.monitor, watch.stop) as connection,
         _extras(job) as extras,
         Journal.open(_state_dir(job), watch.monitor.warned) as journal,
     ):
-        trees = _open_trees(job, connection, names)
+        trees = _open_trees(job, connection, names, scan)
         run_id = journal.begin_run(_record(job))
         with open_engine(job, trees, connection, crew, watch.monitor.warned) as engine:
             traffic = Traffic(job, trees, engine, journal, watch)
-            traffic.go(decide_all(job, trees, extras), started_s)
+            traffic.go(_decisions(job, trees, extras, watch), started_s)
             fatal = traffic.fatal
             if job.options.deletes.wanted:
                 fatal = _delete(extras, trees, watch, fatal)
@@ -119,6 +123,12 @@ def _run_locked(job: Job, names: PartNames, watch: Watch, started_s: float) -> R
             journal.add_failure(run_id, failed.key, failed.failure)
         journal.end_run(run_id, time.time_ns(), report.exit_code, report.totals, fatal)
         return report
+
+
+def _decisions(job: Job, trees: Trees, extras: Extras, watch: Watch) -> Iterator[Decision]:
+    """All decisions; what is unchanged file by file if the monitor wants to hear of each."""
+    decisions = decide_all(job, trees, extras)
+    return one_by_one(decisions) if watch.monitor.hears_skips else decisions
 
 
 def _delete(extras: Extras, trees: Trees, watch: Watch, fatal: Failure | None) -> Failure | None:
@@ -148,7 +158,7 @@ def _interrupted() -> Failure:
 
 def _rehearse(job: Job, watch: Watch, started_s: float) -> RunReport:
     with _connect(job, watch.monitor, watch.stop) as connection, _extras(job) as extras:
-        for action in decide_all(job, _open_trees(job, connection), extras):
+        for action in _decisions(job, _open_trees(job, connection), extras, watch):
             _count(action, watch)
             if watch.stop.is_set() or watch.monitor.broken is not None:
                 fatal: Failure | None = _interrupted()
@@ -159,8 +169,12 @@ def _rehearse(job: Job, watch: Watch, started_s: float) -> RunReport:
     return replace(report, is_dry_run=True)
 
 
-def _count(action: Action, watch: Watch) -> None:
+def _count(action: Decision, watch: Watch) -> None:
     """What a rehearsal does about a decision: as if it had been carried out."""
+    if isinstance(action, Unchanged):
+        watch.tally.unchanged(len(action))
+        watch.monitor.deliver()
+        return
     watch.tally.found()
     watch.tally.decided(action)
     watch.monitor.decided(action)
@@ -187,13 +201,18 @@ def _connect(job: Job, monitor: Monitor, stop: threading.Event) -> Connection:
     return Connection(options.credentials, options.oss, pool_size, monitor.warned, patience)
 
 
-def _open_trees(job: Job, connection: Connection, names: PartNames | None = None) -> Trees:
+def _open_trees(
+    job: Job,
+    connection: Connection,
+    names: PartNames | None = None,
+    scan: Scan = scan_columns,
+) -> Trees:
     """The trees of a job, whose single objects are looked up so that a stop is heard meanwhile."""
-    trees = Errand(lambda: open_trees(job, connection, names), connection.stopped).result()
+    trees = Errand(lambda: open_trees(job, connection, names, scan), connection.stopped).result()
     if job.recursive:
         return trees  # listings hear it on their own
 
-    def destination() -> Iterator[Entry]:
+    def destination() -> Iterator[Columns]:
         return iter(Errand(lambda: list(trees.destination()), connection.stopped).result())
 
     return replace(trees, destination=destination)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from osssync.columns import Decision, Unchanged
 from osssync.config import Job
 from osssync.engines.engine import Engine
 from osssync.errors import DiskFullError, InterruptedRunError, OsssyncError
@@ -119,7 +120,7 @@ class Traffic:
         self.fatal: Failure | None = None
         """Why the run ended early, if it did."""
 
-    def go(self, actions: Iterator[Action], started_s: float) -> None:
+    def go(self, actions: Iterator[Decision], started_s: float) -> None:
         """Work until nothing is left, or nothing more makes sense."""
         self._started_s = started_s
         while self._is_busy(actions):
@@ -133,7 +134,7 @@ class Traffic:
         self._give_up_lost()
         self._flush()
 
-    def _is_busy(self, actions: Iterator[Action]) -> bool:
+    def _is_busy(self, actions: Iterator[Decision]) -> bool:
         """Hand out what can be; whether there is anything to wait for."""
         self._look_around()
         self._fill(actions)
@@ -195,7 +196,7 @@ class Traffic:
         except OsssyncError as error:
             self.fatal = self.fatal or failure_of(error)
 
-    def _fill(self, actions: Iterator[Action]) -> None:
+    def _fill(self, actions: Iterator[Decision]) -> None:
         """Submit until the engine holds all it wants: open objects first, then new ones."""
         batch: list[Task] = []
         while self._in_flight + len(batch) < self._engine.capacity:
@@ -208,7 +209,7 @@ class Traffic:
             self._in_flight += len(batch)
             self._engine.submit(batch)
 
-    def _next_task(self, actions: Iterator[Action]) -> Task | None:
+    def _next_task(self, actions: Iterator[Decision]) -> Task | None:
         parallel = self._settings.parallel or self._engine.capacity
         while True:
             while self._hungry:
@@ -224,24 +225,22 @@ class Traffic:
             if self.fatal is not None or not (self._open_next(actions) or self._open_left()):
                 return None
 
-    def _open_next(self, actions: Iterator[Action]) -> bool:
+    def _open_next(self, actions: Iterator[Decision]) -> bool:
         """Take decisions up to the next transfer; whether there was one."""
         passed = 0
         try:
             for action in actions:
-                if action.kind is ActionKind.TRANSFER and self._ends_as_spent():
-                    return False
-                self._tally.found()
-                self._tally.decided(action)
-                self._monitor.decided(action)
-                if action.kind is ActionKind.REFUSE:
-                    self._budget.failed()
-                if action.kind is ActionKind.TRANSFER:
-                    self._objects += 1
-                    self._begin(self._objects, action.entry)
-                    return True
-                passed += 1
-                if passed % LOOK_EVERY == 0 or self._stop.is_set():
+                if isinstance(action, Unchanged):
+                    self._tally.unchanged(len(action))
+                    self._monitor.deliver()
+                    passed += len(action)
+                elif action.kind is ActionKind.TRANSFER:
+                    return self._open_unless_spent(action)
+                else:
+                    self._hear(action)
+                    passed += 1
+                if passed >= LOOK_EVERY or self._stop.is_set():
+                    passed = 0
                     self._look_around()  # there may be millions that need no transfer
                     if self.fatal is not None:
                         return False
@@ -249,6 +248,22 @@ class Traffic:
         except OsssyncError as error:  # a listing that broke off
             self._end_early(_interrupted() if self._stop.is_set() else failure_of(error))
         return False
+
+    def _open_unless_spent(self, action: Action) -> bool:
+        """Begin a transfer, unless that would go beyond a limit; whether it was begun."""
+        if self._ends_as_spent():
+            return False
+        self._hear(action)
+        self._objects += 1
+        self._begin(self._objects, action.entry)
+        return True
+
+    def _hear(self, action: Action) -> None:
+        self._tally.found()
+        self._tally.decided(action)
+        self._monitor.decided(action)
+        if action.kind is ActionKind.REFUSE:
+            self._budget.failed()
 
     def _ends_as_spent(self) -> bool:
         """End the run if what comes next would go beyond a limit; whether it would."""

@@ -13,17 +13,18 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from osssync.columns import Columns
 from osssync.config import Compare, Fsync, Job, LocalAddress, OssAddress, expand
 from osssync.errors import LocalFileError, NotFoundError, UnsafeKeyError, UsageError
 from osssync.keys import relative_directory, relative_path, upload_key
 from osssync.local.case import ignores_case
 from osssync.local.files import DestinationRoot, PartNames
 from osssync.local.removal import RemovalRoot
-from osssync.local.scan import scan
+from osssync.local.scan import Scan, scan_columns
 from osssync.model import Direction, Entry, EntryKind
 from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
-from osssync.oss.tree import list_tree
+from osssync.oss.tree import list_columns
 from osssync.retry import sleep_through
 from osssync.transfer.backup import ObjectBackup, check_backup
 from osssync.transfer.copy import Copy
@@ -47,8 +48,8 @@ class Trees:
     file for an instant; nothing else here writes.
     """
 
-    source: Callable[[], Iterator[Entry]]
-    destination: Callable[[], Iterator[Entry]]
+    source: Callable[[], Iterator[Columns]]
+    destination: Callable[[], Iterator[Columns]]
     target_of: Callable[[Entry], str]
     look: Callable[[Entry], Entry | None]  # the entry as the source has it now
     open_steps: Callable[[], Steps]
@@ -56,8 +57,19 @@ class Trees:
     ignores_case: Callable[[], bool] = _tells_case_apart  # whether "A" and "a" are one file there
 
 
-def open_trees(job: Job, connection: Connection, names: PartNames | None = None) -> Trees:
-    """The trees of a job; ``names`` are those of its part files, None if nothing is written.
+def open_trees(
+    job: Job,
+    connection: Connection,
+    names: PartNames | None = None,
+    scan: Scan = scan_columns,
+) -> Trees:
+    """The trees of a job.
+
+    Args:
+        job: whose addresses and settings hold.
+        connection: to OSS.
+        names: of its part files, None if nothing is written.
+        scan: how a tree of this machine is listed.
 
     Raises:
         UsageError: the addresses do not fit together.
@@ -70,9 +82,9 @@ def open_trees(job: Job, connection: Connection, names: PartNames | None = None)
         raise UsageError(f"--fsync is about files of this machine, and {job.destination} is OSS")
     match job.source, job.destination:
         case OssAddress() as source, LocalAddress() as destination:
-            return _download(job, connection, (source, destination), names or PartNames())
+            return _download(job, connection, (source, destination), names or PartNames(), scan)
         case LocalAddress() as source, OssAddress() as destination:
-            return _upload(job, connection, source, destination)
+            return _upload(job, connection, source, destination, scan)
         case OssAddress() as source, OssAddress() as destination:
             return _copy(job, connection, source, destination)
         case _:
@@ -116,7 +128,11 @@ def file_entry(path: str, key: str, *, follow_symlinks: bool = True) -> Entry:
 
 
 def _download(
-    job: Job, connection: Connection, ends: tuple[OssAddress, LocalAddress], names: PartNames
+    job: Job,
+    connection: Connection,
+    ends: tuple[OssAddress, LocalAddress],
+    names: PartNames,
+    scan: Scan,
 ) -> Trees:
     source, destination = ends
     bucket = connection.bucket(source.bucket)
@@ -130,8 +146,8 @@ def _download(
         prefix = tree_prefix(source.key)
         backup = _local_backup(job)
         return Trees(
-            source=lambda: list_tree(connection, bucket, prefix),
-            destination=lambda: _scan_destination(path, job),
+            source=lambda: list_columns(connection, bucket, prefix),
+            destination=lambda: _scan_destination(path, job, scan),
             target_of=_safe_target,
             look=_look_at_object(bucket, prefix),
             open_steps=lambda: steps(prefix, path),
@@ -144,7 +160,7 @@ def _download(
         folder, name = path, source.key.rpartition("/")[2]
     relative_path(name)  # refuse at once what can never be a file's name
     return Trees(
-        source=lambda: iter((entry,)),
+        source=lambda: iter((Columns.of((entry,)),)),
         destination=lambda: _existing_file(folder / name, entry.key),
         target_of=lambda _entry: name,
         look=_look_at_object(bucket, ""),
@@ -154,7 +170,7 @@ def _download(
 
 
 def _upload(
-    job: Job, connection: Connection, source: LocalAddress, destination: OssAddress
+    job: Job, connection: Connection, source: LocalAddress, destination: OssAddress, scan: Scan
 ) -> Trees:
     bucket = connection.bucket(destination.bucket)
     path, follow = expand(source), job.options.follow_symlinks
@@ -166,7 +182,7 @@ def _upload(
             source=lambda: scan(
                 root, follow_symlinks=follow, with_directories=job.options.deletes.wanted
             ),
-            destination=lambda: list_tree(connection, bucket, prefix),
+            destination=lambda: list_columns(connection, bucket, prefix),
             target_of=lambda entry: _uploadable(prefix, entry.key),
             look=_look_at_file(root, follow_symlinks=follow),
             open_steps=lambda: Upload(root, bucket, prefix, follow, headers, wait),
@@ -179,7 +195,7 @@ def _upload(
         key += path.name
     upload_key("", key)
     return Trees(
-        source=lambda: iter((entry,)),
+        source=lambda: iter((Columns.of((entry,)),)),
         destination=lambda: _existing_object(connection, bucket, key, entry.key, retries),
         target_of=lambda _entry: key,
         look=_look_at_file(str(path.parent), follow_symlinks=follow),
@@ -195,8 +211,8 @@ def _copy(job: Job, connection: Connection, source: OssAddress, destination: Oss
         source_prefix, prefix = tree_prefix(source.key), tree_prefix(destination.key)
         _refuse_overlap(source, destination, source_prefix, prefix)
         return Trees(
-            source=lambda: list_tree(connection, origin, source_prefix),
-            destination=lambda: list_tree(connection, bucket, prefix),
+            source=lambda: list_columns(connection, origin, source_prefix),
+            destination=lambda: list_columns(connection, bucket, prefix),
             target_of=lambda entry: _uploadable(prefix, entry.key),
             look=_look_at_object(origin, source_prefix),
             open_steps=lambda: Copy(origin, source_prefix, bucket, prefix, headers),
@@ -211,7 +227,7 @@ def _copy(job: Job, connection: Connection, source: OssAddress, destination: Oss
     if (source.bucket, source.key) == (destination.bucket, key):
         raise UsageError(f"{source}: source and destination are the same object")
     return Trees(
-        source=lambda: iter((entry,)),
+        source=lambda: iter((Columns.of((entry,)),)),
         destination=lambda: _existing_object(connection, bucket, key, entry.key, retries),
         target_of=lambda _entry: key,
         look=_look_at_object(origin, ""),
@@ -277,29 +293,29 @@ def _uploadable(prefix: str, key: str) -> str:
     return key
 
 
-def _scan_destination(path: Path, job: Job) -> Iterator[Entry]:
+def _scan_destination(path: Path, job: Job, scan: Scan) -> Iterator[Columns]:
     if job.options.compare is Compare.ALWAYS or not os.path.lexists(path):
         return iter(())
     return scan(str(path), follow_symlinks=False, with_directories=True)
 
 
-def _existing_file(path: Path, key: str) -> Iterator[Entry]:
+def _existing_file(path: Path, key: str) -> Iterator[Columns]:
     try:
-        yield file_entry(str(path), key, follow_symlinks=False)
+        yield Columns.of((file_entry(str(path), key, follow_symlinks=False),))
     except UsageError:
-        yield Entry(key, 0, 0, EntryKind.DIRECTORY)
+        yield Columns.of((Entry(key, 0, 0, EntryKind.DIRECTORY),))
     except LocalFileError:
         return
 
 
 def _existing_object(
     connection: Connection, bucket: Bucket, key: str, source_key: str, retries: int
-) -> Iterator[Entry]:
+) -> Iterator[Columns]:
     try:
         entry = connection.repeat(connection.retry(retries), lambda: entry_of(bucket, key))
     except NotFoundError:
         return
-    yield replace(entry, key=source_key)
+    yield Columns.of((replace(entry, key=source_key),))
 
 
 def _look_at_object(bucket: Bucket, prefix: str) -> Callable[[Entry], Entry | None]:

@@ -137,3 +137,13 @@ def test_a_refused_entry_fails_with_what_is_to_be_done_about_it(refused, error):
 
     assert (error, "why") == (failure.error, failure.message)
     assert getattr(errors, error).exit_code == failure.exit_code
+
+
+def test_unchanged_files_are_counted_together():
+    """Found and skipped, as if they had come one by one."""
+    tally = Tally()
+
+    tally.unchanged(3)
+    totals = tally.report(elapsed_s=0.0).totals
+
+    assert (3, 3) == (totals.found, totals.skipped)

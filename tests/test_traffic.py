@@ -1,5 +1,6 @@
 """Objects on their way: a limit ends a run only if something is left, and a bar ends at its end."""
 
+import os
 import threading
 from dataclasses import replace
 
@@ -200,3 +201,25 @@ def test_a_monitor_may_be_spared_the_skips_and_hears_all_else(hears_skips):
     skips = [ActionKind.SKIP] if hears_skips else []
     rest = [kind for kind in ActionKind if kind is not ActionKind.SKIP]
     assert sorted(map(str, ear.heard)) == sorted(map(str, ["slow", *skips, *rest]))
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_sums_are_the_same_whether_skips_are_heard_or_not(emulator, tmp_path, dry_run):
+    """Whoever hears of each hears as many as are counted; whoever does not, of none."""
+    options = replace(options_for(emulator), dry_run=dry_run)
+    for number in range(100):
+        (tmp_path / f"{number:03}").write_bytes(b"same")
+        os.utime(tmp_path / f"{number:03}", (1e9, 1e9))
+        emulator.objects.put("bucket", f"t/{number:03}", b"same")
+    (tmp_path / "050").write_bytes(b"another")
+    (tmp_path / "051").write_bytes(b"another")
+    job = Job(LocalAddress(str(tmp_path)), OssAddress("bucket", "t"), options=options)
+    all_ears, no_ears = Ear(hears_skips=True), Ear(hears_skips=False)
+
+    deaf = run(replace(job, options=replace(options, dry_run=True)), no_ears).totals
+    heard = run(job, all_ears).totals
+
+    assert (100, 98, 2) == (deaf.found, deaf.skipped, deaf.transferred)
+    assert (100, 98, 2) == (heard.found, heard.skipped, heard.transferred)
+    assert (0, 2) == tuple(map(no_ears.heard.count, (ActionKind.SKIP, ActionKind.TRANSFER)))
+    assert (98, 2) == tuple(map(all_ears.heard.count, (ActionKind.SKIP, ActionKind.TRANSFER)))

@@ -76,6 +76,12 @@ class Namesakes:
             self._names.add(_hash(f"{folder}/"))
             folder = folder.rpartition("/")[0]
 
+    def matter_for(self, key: str) -> bool:
+        """Whether the destination ignores case; of a key of the source, which may be the first."""
+        if not self._is_asked:
+            self.see(key)
+        return self.matter
+
     def take(self, key: str) -> str:
         """Have a file's name for this key, which was seen; else the key that has it.
 

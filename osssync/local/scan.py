@@ -2,7 +2,7 @@
 
 Key order is that of the "/"-joined path, so a directory ``a`` sorts as ``a/``: ``a-b`` comes
 before ``a/x``, and ``a0`` after it. Every level is listed and sorted on its own; memory is the
-names of the directories between the root and the present file.
+names of the directories between the root and the present file, and what is told of next.
 
 Nothing is dropped in silence: what cannot be transferred is an UNUSABLE entry whose note says
 why. Only our own part files are left out; they are nobody's data.
@@ -10,12 +10,30 @@ why. Only our own part files are left out; they are nobody's data.
 
 import os
 import stat
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
+from typing import Protocol
 
+from osssync.columns import Columns
 from osssync.errors import LocalFileError, UsageError
 from osssync.keys import display, is_part_file
 from osssync.model import Entry, EntryKind
+
+
+class Scan(Protocol):
+    """``scan_columns``, or what does the same elsewhere."""
+
+    def __call__(
+        self, root: str, *, follow_symlinks: bool, with_directories: bool
+    ) -> Iterator[Columns]:
+        """See ``scan_columns``."""
+
+
+AT_ONCE = 1000
+"""About so many entries are told of at once, as in a page of a listing."""
 
 _SPECIAL = {
     stat.S_IFIFO: "a named pipe, not a file",
@@ -29,17 +47,71 @@ _SPECIAL = {
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """A directory being walked: its remaining names in order, and who it is."""
+    """A directory being walked: what is left of it in key order, and who it is."""
 
-    names: Iterator[str]  # those of directories end in "/"
+    rest: Iterator[list[str] | str]  # names of files, or one of a directory, which ends in "/"
     path: str  # with a trailing "/"
     prefix: str  # of the keys
     identity: tuple[int, int]  # device and inode
 
 
+class _Gathered:
+    """Entries in key order that were not told of yet."""
+
+    __slots__ = ("_keys", "_mtimes_ns", "_odd", "_sizes")
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._keys: list[str] = []
+        self._sizes: list[int] = []
+        self._mtimes_ns: list[int] = []
+        self._odd: dict[int, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, entry: Entry) -> None:
+        """One more, of any kind."""
+        if entry.kind is not EntryKind.FILE:
+            self._odd[len(self._keys)] = entry
+        self._keys.append(entry.key)
+        self._sizes.append(entry.size)
+        self._mtimes_ns.append(entry.mtime_ns)
+
+    def add_files(self, keys: list[str], statuses: list[os.stat_result]) -> None:
+        """More of them, all regular files whose names are UTF-8."""
+        self._keys += keys
+        self._sizes += map(_SIZE_OF, statuses)
+        self._mtimes_ns += map(_MTIME_OF, statuses)
+
+    def take(self) -> Columns:
+        """All of them."""
+        columns = Columns(self._keys, self._sizes, self._mtimes_ns, odd=self._odd)
+        self._begin()
+        return columns
+
+
+_MODE_OF = attrgetter("st_mode")
+_SIZE_OF = attrgetter("st_size")
+_MTIME_OF = attrgetter("st_mtime_ns")
+
+_Stat = Callable[[str], os.stat_result]
+
+
 def scan(
     root: str | os.PathLike[str], *, follow_symlinks: bool, with_directories: bool
 ) -> Iterator[Entry]:
+    """The entries of ``scan_columns``, one by one."""
+    return chain.from_iterable(
+        scan_columns(root, follow_symlinks=follow_symlinks, with_directories=with_directories)
+    )
+
+
+def scan_columns(
+    root: str | os.PathLike[str], *, follow_symlinks: bool, with_directories: bool
+) -> Iterator[Columns]:
     """Walk the tree below ``root``, which itself may be a symbolic link.
 
     A directory that cannot be listed, or is a link back to one it lies in, is one UNUSABLE entry
@@ -65,30 +137,56 @@ def scan(
     return _walk(top, follow_symlinks=follow_symlinks, with_directories=with_directories)
 
 
-def _walk(top: _Level, *, follow_symlinks: bool, with_directories: bool) -> Iterator[Entry]:
+def _walk(top: _Level, *, follow_symlinks: bool, with_directories: bool) -> Iterator[Columns]:
     stack = [top]
     status_of = os.stat if follow_symlinks else os.lstat
+    gathered = _Gathered()
     while stack:
         level = stack[-1]
-        for name in level.names:
-            if name[-1] != "/":
-                try:
-                    status = status_of(level.path + name)
-                except OSError as error:
-                    yield _unusable(level.prefix + name, _why(level.path + name, error))
-                else:
-                    yield entry_of(level.prefix + name, status)
-                continue
-            below = _descend(stack, name, follow_symlinks=follow_symlinks)
-            if isinstance(below, Entry):
-                yield below
-                continue
-            if with_directories:
-                yield Entry(below.prefix, 0, 0, EntryKind.DIRECTORY)
-            stack.append(below)
-            break
+        for names in level.rest:
+            if isinstance(names, list):
+                _add_files(gathered, level, names, status_of)
+            else:
+                below = _descend(stack, names, follow_symlinks=follow_symlinks)
+                if isinstance(below, _Level):
+                    if with_directories:
+                        gathered.add(Entry(below.prefix, 0, 0, EntryKind.DIRECTORY))
+                    stack.append(below)
+                    break
+                gathered.add(below)
+            if len(gathered) >= AT_ONCE:
+                yield gathered.take()
         else:
             stack.pop()
+    yield gathered.take()
+
+
+def _add_files(gathered: _Gathered, level: _Level, names: list[str], status_of: _Stat) -> None:
+    """Gather files of a level; where all are as usual, nothing is done for each in Python."""
+    keys = [level.prefix + name for name in names]
+    paths = [level.path + name for name in names]
+    asked = map(status_of, paths)
+    known = 0
+    while known < len(keys):
+        statuses: list[os.stat_result] = []
+        try:
+            statuses.extend(asked)  # up to an error: those before it are kept
+        except OSError as error:
+            known += _add_known(gathered, keys[known : known + len(statuses)], statuses)
+            gathered.add(_unusable(keys[known], _why(paths[known], error)))
+            known += 1
+        else:
+            known += _add_known(gathered, keys[known:], statuses)
+
+
+def _add_known(gathered: _Gathered, keys: list[str], statuses: list[os.stat_result]) -> int:
+    """Gather files whose status is known; how many they are."""
+    if all(map(stat.S_ISREG, set(map(_MODE_OF, statuses)))) and _is_utf8("".join(keys)):
+        gathered.add_files(keys, statuses)
+    else:
+        for key, status in zip(keys, statuses, strict=True):
+            gathered.add(entry_of(key, status))
+    return len(keys)
 
 
 def _open_level(path: str, prefix: str, *, follow_symlinks: bool) -> _Level:
@@ -98,23 +196,34 @@ def _open_level(path: str, prefix: str, *, follow_symlinks: bool) -> _Level:
         OSError: it cannot be listed to its end.
     """
     status = os.stat(path)  # noqa: PTH116 - paths are plain text here
-    names: list[str] = []
+    files: list[str] = []
+    folders: list[str] = []
     with os.scandir(path) as entries:
         for entry in entries:
             name = entry.name
-            if _is_directory(entry, follow_symlinks=follow_symlinks):
-                names.append(f"{name}/")
+            try:
+                is_directory = entry.is_dir(follow_symlinks=follow_symlinks)
+            except OSError:  # a link that cannot be resolved; its stat will say why
+                is_directory = False
+            if is_directory:
+                folders.append(f"{name}/")
             elif name[0] != "." or not is_part_file(name):
-                names.append(name)
-    names.sort()
-    return _Level(iter(names), path, prefix, (status.st_dev, status.st_ino))
+                files.append(name)
+    return _Level(_in_order(files, folders), path, prefix, (status.st_dev, status.st_ino))
 
 
-def _is_directory(entry: os.DirEntry[str], *, follow_symlinks: bool) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=follow_symlinks)
-    except OSError:  # a link that cannot be resolved; its stat will say why
-        return False
+def _in_order(files: list[str], folders: list[str]) -> Iterator[list[str] | str]:
+    """The names of a directory sorted, those of files at most ``AT_ONCE`` in one go."""
+    files.sort()
+    folders.sort()
+    start = 0
+    for folder in (*folders, ""):
+        stop = bisect_left(files, folder, start) if folder else len(files)
+        while start < stop:
+            yield files[start : min(start + AT_ONCE, stop)]
+            start = min(start + AT_ONCE, stop)
+        if folder:
+            yield folder
 
 
 def _descend(stack: list[_Level], name: str, *, follow_symlinks: bool) -> _Level | Entry:

@@ -12,12 +12,12 @@ Source: https://www.alibabacloud.com/help/en/oss/developer-reference/listobjects
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import repeat
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
 
 from msgspec.structs import replace
 
+from osssync.columns import Columns
 from osssync.model import Entry, EntryKind
 from osssync.oss import documents
 
@@ -56,7 +56,7 @@ class Page:
     "" on the last page.
     """
 
-    entries: tuple[Entry, ...]
+    entries: Columns
     prefixes: tuple[str, ...]
     next_token: str
 
@@ -77,7 +77,7 @@ def parse_slowly(body: bytes) -> Page:
         ET.ParseError: as ``parse_page``.
     """
     root = documents.parse(body, "ListBucketResult")
-    entries = tuple(_entry_of(root, element) for element in root.findall("Contents"))
+    entries = Columns.of(_entry_of(root, element) for element in root.findall("Contents"))
     return _page(root, entries)
 
 
@@ -108,22 +108,22 @@ def _entries(
     types: list[str],
     sizes: list[str],
     classes: list[str],
-) -> tuple[Entry, ...]:
+) -> Columns:
     """The objects of a page from the texts of their elements, which are all of one length."""
     keys = _decoded(raw_keys)
     times_ns = {text: documents.time_ns(text) for text in set(modified)}  # many are of one second
     plain_etags = "<".join(etags).replace("&quot;", '"')
     if "&" in plain_etags or "&" in "".join({*types, *classes}):
         raise ValueError("entities")
-    entries = list(
-        map(
-            Entry, keys, map(int, sizes), map(times_ns.__getitem__, modified),
-            repeat(EntryKind.FILE), plain_etags.split("<"), classes,
-        )
-    )  # fmt: skip
-    for index in _odd(keys, types):
-        entries[index] = _judged(entries[index], types[index])
-    return tuple(entries)
+    entries = Columns(
+        keys,
+        list(map(int, sizes)),
+        list(map(times_ns.__getitem__, modified)),
+        etags=plain_etags.split("<"),
+        storage_classes=classes,
+    )
+    odd = {index: _judged(entries[index], types[index]) for index in _odd(keys, types)}
+    return entries.but(odd) if odd else entries
 
 
 def _decoded(raw_keys: list[str]) -> list[str]:
@@ -176,7 +176,7 @@ def _entry_of(root: ET.Element, element: ET.Element) -> Entry:
     return _judged(entry, documents.text(element, "Type"))
 
 
-def _page(root: ET.Element, entries: tuple[Entry, ...]) -> Page:
+def _page(root: ET.Element, entries: Columns) -> Page:
     prefixes = tuple(
         documents.key_of(root, documents.text(element, "Prefix"))
         for element in root.findall("CommonPrefixes")

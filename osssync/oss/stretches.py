@@ -20,8 +20,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from osssync.columns import NO_ENTRIES, Columns
 from osssync.errors import InterruptedRunError, OsssyncError
-from osssync.model import Entry
 from osssync.oss.errand import Errand
 from osssync.oss.listing import Page
 
@@ -70,8 +70,8 @@ class _Stretch:
     end: str | None = None
     token: str = ""
     request: Errand[Page] | None = None
-    pages: deque[tuple[Entry, ...]] = field(default_factory=deque)
-    last_page: tuple[Entry, ...] = ()
+    pages: deque[Columns] = field(default_factory=deque)
+    last_page: Columns = field(default_factory=lambda: NO_ENTRIES)
     is_read: bool = False
     marks: list[str] = field(default_factory=list)  # between position and end, in order
     known: tuple[str, ...] = ()  # folders on its path whose marks are known, or too many
@@ -99,11 +99,11 @@ class _Stretch:
         page, self.request = self.request.result(), None
         self.token, self.is_read = page.next_token, not page.next_token
         entries, passed = page.entries, 0
-        if self.end is not None and entries and _in_order(entries[-1].key) >= _in_order(self.end):
+        if self.end is not None and entries and _in_order(entries.keys[-1]) >= _in_order(self.end):
             self.is_read, passed = True, 1
-            entries = entries[: bisect_right(entries, _in_order(self.end), key=_order_of)]
+            entries = entries[: bisect_right(entries.keys, _in_order(self.end), key=_in_order)]
         if entries:
-            self.position = entries[-1].key
+            self.position = entries.keys[-1]
             self.pages.append(entries)
             self.last_page = entries
             behind = bisect_right(self.marks, _in_order(self.position), key=_in_order)
@@ -125,7 +125,7 @@ class _Stretch:
         if not self.last_page:
             return []
         self.known = tuple(one for one in self.known if self.position.startswith(one))
-        first, folder = self.last_page[0].key, prefix
+        first, folder = self.last_page.keys[0], prefix
         folders = [prefix]
         while (end := self.position.find("/", len(folder)) + 1) > 0:
             folder = self.position[:end]
@@ -148,10 +148,6 @@ class _Stretch:
         self.marks = sorted({*self.marks, *fresh}, key=_in_order)
 
 
-def _order_of(entry: Entry) -> bytes:
-    return _in_order(entry.key)
-
-
 def _in_order(key: str) -> bytes:
     """What a listing is sorted by; surrogates stand for bytes that are no UTF-8."""
     return key.encode("utf-8", "surrogateescape")
@@ -166,10 +162,10 @@ def _is_utf8(key: str) -> bool:
     return True
 
 
-def _names_in(folder: str, page: tuple[Entry, ...]) -> int:
+def _names_in(folder: str, page: Columns) -> int:
     """How many names right in the folder a page has."""
     start = len(folder)
-    return len({entry.key[start:].partition("/")[0] for entry in page})
+    return len({key[start:].partition("/")[0] for key in page.keys})
 
 
 class Stretches:
@@ -201,7 +197,7 @@ class Stretches:
         self._look: Errand[Page] | None = None
         self._looked_for: _Stretch | None = None
 
-    def pages(self) -> Iterator[tuple[Entry, ...]]:
+    def pages(self) -> Iterator[Columns]:
         """The entries of one page after the other, none empty.
 
         Raises:

@@ -1,9 +1,11 @@
-"""All keys below a prefix as one sorted stream of entries, read ahead."""
+"""All keys below a prefix as one sorted stream, read ahead."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from msgspec.structs import replace
 
+from osssync.columns import Columns
 from osssync.errors import NotFoundError
 from osssync.model import Entry, EntryKind
 from osssync.oss.bucket import Bucket
@@ -17,7 +19,12 @@ SHARE = 4
 
 
 def list_tree(connection: Connection, bucket: Bucket, prefix: str) -> Iterator[Entry]:
-    """Entries below ``prefix`` in key order, keys relative to it.
+    """The entries of ``list_columns``, one by one."""
+    return chain.from_iterable(list_columns(connection, bucket, prefix))
+
+
+def list_columns(connection: Connection, bucket: Bucket, prefix: str) -> Iterator[Columns]:
+    """Entries below ``prefix`` in key order, keys relative to it; about a page at a time.
 
     One request per 1,000 keys, and a few more where answers are slow and several are awaited at
     once (``stretches``). Memory holds two pages while they are fast, some thirty otherwise. The
@@ -41,24 +48,16 @@ def list_tree(connection: Connection, bucket: Bucket, prefix: str) -> Iterator[E
     def most() -> int:
         return connection.pace.limit // SHARE
 
-    cut = len(prefix)
     for page in Stretches(ask, prefix, most).pages():
-        for listed in page:
-            entry = listed
-            if listed.note == SYMLINK:
-                entry = _target_of(connection, bucket, listed)
-            if not cut:
-                yield entry
-            elif len(entry.key) > cut:
-                yield _relative(entry, cut)
-
-
-def _relative(entry: Entry, cut: int) -> Entry:
-    """The entry without the first characters of its key; ``replace`` takes four times as long."""
-    return Entry(
-        entry.key[cut:], entry.size, entry.mtime_ns, entry.kind,
-        entry.etag, entry.storage_class, entry.note,
-    )  # fmt: skip
+        links = {
+            index: _target_of(connection, bucket, entry)
+            for index, entry in page.odd.items()
+            if entry.note == SYMLINK
+        }
+        entries = page.but({**page.odd, **links}) if links else page
+        if entries.keys[0] == prefix:
+            entries = entries[1:]
+        yield entries.below(len(prefix))
 
 
 def _target_of(connection: Connection, bucket: Bucket, link: Entry) -> Entry:

@@ -1,4 +1,4 @@
-"""Two sorted listings side by side, and what to do about each source entry. Pure.
+"""What to do about a source entry, given what stands at the destination; one, or many. Pure.
 
 ``decide`` by what stands at the destination (``--size-only`` is SIZE, and so on; see Compare):
 
@@ -20,48 +20,19 @@ where it exists. A destination that is a LINK or UNUSABLE (a device) is replaced
 A LINK as the source is skipped: it was asked not to be followed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from itertools import compress, repeat
+from operator import ge, gt, lt, ne
+from typing import TypeVar
 
+from osssync.columns import Columns
 from osssync.config import Compare
-from osssync.errors import OsssyncError
-from osssync.keys import display
 from osssync.model import Action, ActionKind, Direction, Entry, EntryKind
 from osssync.ranges import MAX_OBJECT_BYTES
 
+T = TypeVar("T")
+
 _SECOND_NS = 1_000_000_000
-
-
-def merge_join(
-    source: Iterable[Entry], destination: Iterable[Entry]
-) -> Iterator[tuple[Entry | None, Entry | None]]:
-    """Pair the entries of two listings by key, in key order; None where a side has no such key.
-
-    Both are read once and lazily, one entry ahead.
-
-    Raises:
-        OsssyncError: a listing is out of order or repeats a key. Pairs found so far are right.
-    """
-    left, right = iter(source), iter(destination)
-    here, there = next(left, None), next(right, None)
-    last = ""  # the pairs are in order exactly if both listings are, so one look does for both
-    while here is not None or there is not None:
-        key = here.key if here is not None else None
-        other = there.key if there is not None else None
-        if key == other:
-            pair = here, there
-        elif other is None or (key is not None and key < other):
-            pair = here, None
-        else:
-            pair, key = (None, there), other
-        if key is None or key <= last:
-            raise _out_of_order(pair, last)
-        last = key
-        yield pair
-        if pair[0] is not None:
-            here = next(left, None)
-        if pair[1] is not None:
-            there = next(right, None)
-
 
 # Every key comes by here, most of them to be skipped. The name of a member in its class is looked
 # up anew each time, and a member in a set is hashed by code in Python: so neither is done.
@@ -84,21 +55,42 @@ def decide(
     if destination is None:
         return Action(ActionKind.TRANSFER, source, "new")
     if source.kind is _DIRECTORY or compare is _EXISTS:
-        return Action(_SKIP, source, "exists")
+        return Action(_SKIP, source, reason_to_skip(_EXISTS))
     difference = _difference(source, destination, compare, direction)
     if difference:
         return Action(ActionKind.TRANSFER, source, difference)
-    return Action(_SKIP, source, "unchanged")
+    return Action(_SKIP, source, reason_to_skip(compare))
 
 
-def _out_of_order(pair: tuple[Entry | None, Entry | None], last: str) -> OsssyncError:
-    side = "destination" if pair[0] is None else "source"
-    key = max(entry.key for entry in pair if entry is not None)
-    fault = "repeats" if key == last else f"is out of order after '{display(last)}' at"
-    return OsssyncError(
-        f"{side} listing {fault} '{display(key)}'; nothing is decided on such a listing: "
-        "run again, and report it if it happens twice"
-    )
+def alike(source: Columns, destination: Columns, compare: Compare, direction: Direction) -> int:
+    """How many files at the head of both have one key, and ``decide`` skips them.
+
+    Args:
+        source: plain files.
+        destination: as many of them.
+        compare: as for ``decide``.
+        direction: likewise.
+    """
+    if compare is _ALWAYS:
+        return 0
+    count = _until(ne, source.keys, destination.keys, len(source))
+    if direction is _UPLOAD:
+        count = _until(lt, repeat(MAX_OBJECT_BYTES), source.sizes, count)
+    if compare is _EXISTS:
+        return count
+    count = _until(ne, source.sizes, destination.sizes, count)
+    is_outdated, _ = _rule_of_times(compare, direction)
+    return _until(is_outdated, source.mtimes_ns, destination.mtimes_ns, count)
+
+
+def reason_to_skip(compare: Compare) -> str:
+    """Why a file is skipped that is there, in words for the user."""
+    return "exists" if compare is _EXISTS else "unchanged"
+
+
+def _until(is_so: Callable[[T, T], bool], here: Iterable[T], there: Iterable[T], count: int) -> int:
+    """The first of so many places where it is so, or their number. Not a loop in Python."""
+    return next(compress(range(count), map(is_so, here, there)), count)
 
 
 def _refusal(source: Entry, destination: Entry | None, direction: Direction) -> str:
@@ -122,16 +114,31 @@ def _difference(source: Entry, destination: Entry, compare: Compare, direction: 
         return f"replaces what is there: {destination.note}"
     if source.size != destination.size:
         return f"size differs: {source.size} B here, {destination.size} B there"
-    if compare is _TIME:
-        return _time_difference(source.mtime_ns, destination.mtime_ns, direction)
-    newer = compare is _UPDATE and source.mtime_ns > destination.mtime_ns
-    return "newer here" if newer else ""
+    is_outdated, words = _rule_of_times(compare, direction)
+    return words if is_outdated(source.mtime_ns, destination.mtime_ns) else ""
 
 
-def _time_difference(source_ns: int, destination_ns: int, direction: Direction) -> str:
+def _rule_of_times(
+    compare: Compare, direction: Direction
+) -> tuple[Callable[[int, int], bool], str]:
+    """Whether the source's time, given first, asks for a transfer; and what the user reads then.
+
+    Asked of two files of one size, whose times are epoch nanoseconds.
+    """
+    if compare is _UPDATE:
+        return gt, "newer here"
+    if compare is not _TIME:
+        return _never, ""
     if direction is _DOWNLOAD:
-        same = source_ns // _SECOND_NS == destination_ns // _SECOND_NS
-        return "" if same else "time differs"
+        return _in_other_seconds, "time differs"
     if direction is _UPLOAD:
-        return "newer here" if source_ns > destination_ns else ""
-    return "written since the copy" if source_ns >= destination_ns else ""
+        return gt, "newer here"
+    return ge, "written since the copy"
+
+
+def _in_other_seconds(source_ns: int, destination_ns: int) -> bool:
+    return source_ns != destination_ns and source_ns // _SECOND_NS != destination_ns // _SECOND_NS
+
+
+def _never(_source_ns: int, _destination_ns: int) -> bool:
+    return False

@@ -229,8 +229,9 @@ def test_a_directory_without_permission_is_one_unusable_entry(tmp_path):
     assert [(entry.key, entry.kind) for entry in entries] == [("closed/", UNUSABLE)]
 
 
-def test_a_file_that_vanishes_while_it_is_listed_is_unusable(tmp_path):
+def test_a_file_that_vanishes_while_it_is_listed_is_unusable(tmp_path, monkeypatch):
     """Named, since a listing must never be shorter than it seemed."""
+    monkeypatch.setattr("osssync.local.scan.AT_ONCE", 1)
     for name in ("a", "b", "d/x"):
         _write(tmp_path / name)
     entries = scan(tmp_path, follow_symlinks=True, with_directories=False)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osssync.columns import Columns
 from osssync.errors import IntegrityError
 from osssync.model import Entry, EntryKind
 from osssync.oss import listing
@@ -66,24 +67,26 @@ def test_a_page_as_oss_prints_it_is_read():
     page = parse_page(PRETTY.encode())
 
     assert page == Page(
-        entries=(
-            Entry(
-                "a/1 +.txt",
-                25,
-                1589780754_000_000_000,
-                EntryKind.FILE,
-                '"35A27C2B9EAEEB6F48FD7FB5861D****"',
-                "Standard",
-            ),
-            Entry(
-                "a/d/",
-                0,
-                1589780747_000_000_000,
-                EntryKind.FILE,
-                '"D41D8CD98F00B204E9800998ECF8427E"',
-                "ColdArchive",
-                listing.SYMLINK,
-            ),
+        entries=Columns.of(
+            (
+                Entry(
+                    "a/1 +.txt",
+                    25,
+                    1589780754_000_000_000,
+                    EntryKind.FILE,
+                    '"35A27C2B9EAEEB6F48FD7FB5861D****"',
+                    "Standard",
+                ),
+                Entry(
+                    "a/d/",
+                    0,
+                    1589780747_000_000_000,
+                    EntryKind.FILE,
+                    '"D41D8CD98F00B204E9800998ECF8427E"',
+                    "ColdArchive",
+                    listing.SYMLINK,
+                ),
+            )
         ),
         prefixes=("a/z/",),
         next_token="CgJiYw--",

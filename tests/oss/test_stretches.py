@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from osssync.columns import Columns
 from osssync.errors import AccessDeniedError, InterruptedRunError, ServerFaultError
 from osssync.model import Entry
 from osssync.oss import stretches
@@ -45,7 +46,7 @@ class Bucket:
                 continue
             if len(entries) + len(prefixes) == self.page_size:
                 return Page(
-                    tuple(entries), tuple(prefixes), last.decode("utf-8", "surrogateescape")
+                    Columns.of(entries), tuple(prefixes), last.decode("utf-8", "surrogateescape")
                 )
             cut = key.find("/", len(query.prefix)) if query.delimiter else -1
             if cut < 0:
@@ -54,7 +55,7 @@ class Bucket:
             else:
                 prefixes.append(key[: cut + 1])
                 last = in_order(key[: cut + 1]) + b"\xff\xff"
-        return Page(tuple(entries), tuple(prefixes), "")
+        return Page(Columns.of(entries), tuple(prefixes), "")
 
     def stretches(self, prefix="", most=MOST_STRETCHES):
         return Stretches(self.ask, prefix, lambda: most, lambda: self.now_s)

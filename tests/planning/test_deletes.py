@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osssync.columns import Columns
 from osssync.errors import UsageError
 from osssync.filters import Filters, RuleFlag
 from osssync.model import Entry, EntryKind
@@ -17,7 +18,7 @@ from osssync.planning.deletes import (
     parse_max_delete,
     verdict,
 )
-from osssync.planning.diff import merge_join
+from osssync.planning.merge import merge_join
 
 SAFE = Facts(
     source_found=10, destination_seen=10, doomed=5, source_complete=True, destination_complete=True
@@ -155,7 +156,7 @@ def listings(draw):
 def _doomed(source, destination, filters=None):
     doomed = Doomed(filters or Filters())
     entries = []
-    for pair in merge_join(source, destination):
+    for pair in merge_join([Columns.of(source)], [Columns.of(destination)]):
         entries += doomed.see(*pair)
     return [*entries, *doomed.end()], doomed
 

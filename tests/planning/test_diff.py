@@ -1,73 +1,22 @@
-"""Two listings are paired exactly, and every difference has its reason."""
+"""Every difference has its reason, and many files at once are decided as one by one."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osssync.columns import Columns
 from osssync.config import Compare
-from osssync.errors import OsssyncError
 from osssync.model import Action, ActionKind, Direction, Entry, EntryKind
-from osssync.planning.diff import decide, merge_join
+from osssync.planning.diff import alike, decide, reason_to_skip
 from osssync.ranges import MAX_OBJECT_BYTES
 
 S = 1_000_000_000  # nanoseconds in a second
 TRANSFER, SKIP, REFUSE = ActionKind.TRANSFER, ActionKind.SKIP, ActionKind.REFUSE
 DOWNLOAD, UPLOAD, COPY = Direction.DOWNLOAD, Direction.UPLOAD, Direction.COPY
 
-keys = st.sets(st.text(alphabet="a-/0é日😀", min_size=1, max_size=5), max_size=20)
-
 
 def _file(key="k", size=10, mtime_ns=100 * S):
     return Entry(key, size, mtime_ns)
-
-
-def _listing(names):
-    """In UTF-8 byte order, which is what OSS and the scan give."""
-    return [_file(key) for key in sorted(names, key=lambda key: key.encode())]
-
-
-@given(keys, keys)
-def test_pairs_are_those_of_two_dictionaries(here, there):
-    """Every key of either side once, in byte order, with the entry of each side or None."""
-    source, destination = _listing(here), _listing(there)
-    by_key = {e.key: e for e in source}, {e.key: e for e in destination}
-    everything = sorted(here | there, key=lambda key: key.encode())
-    expected = [(by_key[0].get(key), by_key[1].get(key)) for key in everything]
-
-    assert list(merge_join(source, destination)) == expected
-
-
-def test_listings_are_read_lazily():
-    """One entry ahead at most: a billion keys need no memory."""
-
-    def counted(read):
-        for number in range(10):
-            read.append(number)
-            yield _file(f"{number}")
-
-    here, there = [], []
-    pairs = merge_join(counted(here), counted(there))
-
-    for _ in range(3):
-        next(pairs)
-
-    assert (len(here), len(there)) == (3, 3)
-
-
-@pytest.mark.parametrize("bad", [["b", "a"], ["a", "a"], ["a", "b", "ab"]])
-@pytest.mark.parametrize("side", ["source", "destination"])
-def test_a_listing_out_of_order_decides_nothing(bad, side):
-    """A key missed by a wrong order would be transferred again, or worse, deleted."""
-    listings = {"source": [], "destination": [], side: [_file(key) for key in bad]}
-
-    with pytest.raises(OsssyncError, match=side):
-        list(merge_join(listings["source"], listings["destination"]))
-
-
-def test_the_rest_of_the_longer_listing_is_checked_too():
-    """Order counts after the other side has ended."""
-    with pytest.raises(OsssyncError, match="out of order"):
-        list(merge_join([], [_file("a"), _file("c"), _file("b")]))
 
 
 def test_what_is_missing_is_transferred_in_every_mode():
@@ -193,3 +142,36 @@ def test_a_source_link_that_is_not_followed_is_skipped_with_its_reason():
     action = decide(link, None, Compare.TIME, Direction.UPLOAD)
 
     assert (action.kind, action.reason) == (SKIP, "a symbolic link, not followed")
+
+
+plain_files = st.lists(
+    st.tuples(
+        st.sampled_from(("a", "b", "é")),
+        st.sampled_from((0, 10, MAX_OBJECT_BYTES, MAX_OBJECT_BYTES + 1)),
+        st.sampled_from((S, S + 1, 2 * S)),
+    ),
+    max_size=6,
+)
+
+
+@given(plain_files, plain_files, st.sampled_from(Compare), st.sampled_from(Direction))
+def test_many_files_are_decided_as_one_by_one(here, there, compare, direction):
+    """Those at the head that are called the same and would be skipped, all of them, no more."""
+    count = min(len(here), len(there))
+    source = [_file(*row) for row in here[:count]]
+    destination = [_file(*row) for row in there[:count]]
+    actions = [decide(*pair, compare, direction) for pair in zip(source, destination, strict=True)]
+    skip = Action(SKIP, _file(), reason_to_skip(compare))
+    expected = next(
+        (
+            place
+            for place, action in enumerate(actions)
+            if (action.kind, action.reason) != (skip.kind, skip.reason)
+            or source[place].key != destination[place].key
+        ),
+        count,
+    )
+
+    found = alike(Columns.of(source), Columns.of(destination), compare, direction)
+
+    assert expected == found
