@@ -85,10 +85,12 @@ class _OneByOne:
         if existing is not None and action.kind is _SKIP:
             return action  # what stands at the destination can be there
         try:
-            self._trees.target_of(entry)
+            target = self._trees.target_of(entry)
         except UnsafeKeyError as error:
             return Action(ActionKind.REFUSE, entry, str(error))
-        return action
+        if action.kind is not ActionKind.TRANSFER:
+            return action
+        return Action(ActionKind.TRANSFER, entry, action.reason, target)
 
 
 def _alone(action: Action, namesakes: Namesakes) -> Action:

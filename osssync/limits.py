@@ -1,4 +1,4 @@
-"""When a run is told to end early: too long, too much moved, too many failures. Pure counting.
+"""When a run is to end early: too long, too much moved, too many failures. Pure counting.
 
     outcome ─▶ Budget.moved / failed ─▶ Budget.spent()       ─▶ None, or why nothing is begun
                              clock   ─▶ Budget.overdue(…)    ─▶ None, or why the run is to end
@@ -92,3 +92,47 @@ class Budget:
         if allowed_s is not None and elapsed_s >= allowed_s:
             return MaxDurationError(f"--max-duration {allowed_s:g}s reached; run again to go on")
         return None
+
+
+FRUITLESS = 10
+"""Objects failing in a row, each after all its repeats, that show that nothing can arrive."""
+
+FRUITLESS_FILLS = 4
+"""The same once something did arrive, as a multiple of what the engine holds.
+
+Each of them has tried for half a minute, half of them at once: an outage of some minutes is
+outlasted.
+"""
+
+MOST_FRUITLESS = 256
+"""That many at the most, however wide the engine is."""
+
+UNFRUITFUL_ERRORS = frozenset(
+    {"NetworkError", "ServerFaultError", "ThrottledError", "IntegrityError"}
+)
+
+
+class Prospects:
+    """Whether anything may still arrive, judged by what has become of objects so far."""
+
+    def __init__(self) -> None:
+        self._has_arrived = False
+        self._in_a_row = 0  # objects that failed for want of an answer
+
+    def arrived(self) -> None:
+        """An object arrived."""
+        self._has_arrived = True
+        self._in_a_row = 0
+
+    def failed(self, error: str, held: int) -> int:
+        """An object failed for good; how many in a row did, if that is reason to end, else 0.
+
+        Args:
+            error: name of a class in ``osssync.errors``.
+            held: tasks that the engine holds.
+        """
+        self._in_a_row += error in UNFRUITFUL_ERRORS
+        fills = min(FRUITLESS_FILLS * held, MOST_FRUITLESS)
+        return (
+            self._in_a_row if self._in_a_row >= (fills if self._has_arrived else FRUITLESS) else 0
+        )

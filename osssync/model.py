@@ -69,6 +69,7 @@ class Action(Struct, frozen=True, gc=False):
     kind: ActionKind
     entry: Entry
     reason: str
+    target: str = ""  # TRANSFER: key or path relative to the destination's root
 
 
 class Step(Enum):

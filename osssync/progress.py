@@ -109,12 +109,15 @@ class ShieldedMonitor:
     def _tell(self, method: Callable[[*Ts], None], *what: *Ts) -> None:
         if self._warnings:
             self.deliver()
-        self._shield(method, *what)
-
-    def _shield(self, method: Callable[[*Ts], None], *what: *Ts) -> None:
         try:
             method(*what)
         except Exception as error:  # noqa: BLE001 - raised again when nothing is under way
+            self.broken = self.broken or error
+
+    def _shield(self, method: Callable[[*Ts], None], *what: *Ts) -> None:
+        try:  # as above: called three times an object, that one does without another call
+            method(*what)
+        except Exception as error:  # noqa: BLE001 - likewise
             self.broken = self.broken or error
 
 

@@ -109,7 +109,7 @@ def _run_locked(job: Job, names: PartNames, watch: Watch, started_s: float) -> R
         trees = _open_trees(job, connection, names, scan)
         run_id = journal.begin_run(_record(job))
         with open_engine(job, trees, connection, crew, watch.monitor.warned) as engine:
-            traffic = Traffic(job, trees, engine, journal, watch)
+            traffic = Traffic(job, engine, journal, watch)
             traffic.go(_decisions(job, trees, extras, watch), started_s)
             fatal = traffic.fatal
             if job.options.deletes.wanted:

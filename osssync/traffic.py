@@ -1,7 +1,8 @@
 """Objects on their way: which are open, what is in flight, what becomes of each.
 
-    actions ─▶ open an Assembly ─▶ its tasks ─▶ engine ─▶ outcomes ─▶ feed ─▶ its next tasks
-                    ▲ what an earlier run left (journal)                 └▶ over: tally, monitor
+    actions ─┬▶ open an Assembly ─▶ its tasks ─▶ engine ─▶ outcomes ─▶ feed ─▶ its next tasks
+             │      ▲ what an earlier run left (journal)        │        └▶ over: tally, monitor
+             └▶ small: its only task ─▶ engine ─────────────────┴▶ over, unless its source changed
 
 Large objects are written to the journal as they go, so that a run that is killed can be gone on
 with. A run that ends early lets what is in flight come home, and keeps or puts away the rest; one
@@ -22,34 +23,16 @@ from osssync.config import Job
 from osssync.engines.engine import Engine
 from osssync.errors import DiskFullError, InterruptedRunError, OsssyncError
 from osssync.journal import Journal, job_key
-from osssync.limits import Budget
+from osssync.limits import Budget, Prospects
 from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task, Unfinished
 from osssync.planning.assembly import Assembly
 from osssync.planning.split import clean_up_task, first_task, fresh_step, part_size_of
 from osssync.progress import ShieldedMonitor
 from osssync.report import Tally
 from osssync.transfer.worker import failure_of
-from osssync.trees import Trees
 
 FATAL_ERRORS = frozenset({"CredentialsError", "CredentialsRefusedError", "DiskFullError"})
 """Failures that every other object would meet as well: going on would only repeat them."""
-
-FRUITLESS = 10
-"""Objects failing in a row, each after all its repeats, that show that nothing can arrive."""
-
-FRUITLESS_FILLS = 4
-"""The same once something did arrive, as a multiple of what the engine holds.
-
-Each of them has tried for half a minute, half of them at once: an outage of some minutes is
-outlasted.
-"""
-
-MOST_FRUITLESS = 256
-"""That many at the most, however wide the engine is."""
-
-UNFRUITFUL_ERRORS = frozenset(
-    {"NetworkError", "ServerFaultError", "ThrottledError", "IntegrityError"}
-)
 
 GRACE_S = 3.0
 """How long a run that was told to stop waits for what is in flight.
@@ -85,16 +68,12 @@ class Traffic:
 
     Args:
         job: whose settings hold.
-        trees: names the target of an entry.
         engine: does the tasks.
         journal: remembers how far large objects have come.
         watch: hears and records what happens, and says when to stop.
     """
 
-    def __init__(
-        self, job: Job, trees: Trees, engine: Engine, journal: Journal, watch: Watch
-    ) -> None:
-        self._trees = trees
+    def __init__(self, job: Job, engine: Engine, journal: Journal, watch: Watch) -> None:
         self._engine = engine
         self._stop = watch.stop
         self._monitor = watch.monitor
@@ -108,13 +87,14 @@ class Traffic:
         self._left = {one.target: one for one in self._journal.all_unfinished(self._job_key)}
         self._open: dict[int, Assembly] = {}
         self._hungry: deque[Assembly] = deque()  # may have a task to give
+        self._small: dict[int, Task] = {}  # in flight: objects that are one task and nothing else
+        self._next_small: Task | None = None
         self._ending: set[int] = set()  # objects whose last step is in flight
         self._proven: dict[int, int] = {}  # bytes of open objects that an earlier run moved
         self._restarts: dict[int, int] = {}
         self._in_flight = 0
         self._objects = 0
-        self._arrived = 0
-        self._fruitless = 0  # objects in a row that failed for want of an answer
+        self._prospects = Prospects()
         self._is_decided = False  # whether no further action can come
         self._deadline_s = float("inf")  # when nothing in flight is waited for any more
         self.fatal: Failure | None = None
@@ -178,14 +158,14 @@ class Traffic:
 
     def _give_up_lost(self) -> None:
         """Count what did not come home; the journal keeps what is known of it."""
-        if self._open:
+        if self._open or self._small:
             overdue = self._overdue()
             if overdue is not None:  # all was in flight, and some of it did not come
                 self._end_early(overdue)
             self._engine.abandon()
-        for assembly in self._open.values():
-            if assembly.first.step is not Step.ABORT:
-                outcome = Outcome(assembly.first, failure=self.fatal)
+        for first in (*self._small.values(), *(one.first for one in self._open.values())):
+            if first.step is not Step.ABORT:
+                outcome = Outcome(first, failure=self.fatal)
                 self._tally.ended(outcome)
                 self._monitor.ended(outcome)
         self._open.clear()
@@ -199,18 +179,23 @@ class Traffic:
     def _fill(self, actions: Iterator[Decision]) -> None:
         """Submit until the engine holds all it wants: open objects first, then new ones."""
         batch: list[Task] = []
-        while self._in_flight + len(batch) < self._engine.capacity:
-            task = self._next_task(actions)
+        capacity = self._engine.capacity
+        parallel = self._settings.parallel or capacity
+        while self._in_flight + len(batch) < capacity:
+            task = self._next_task(actions, parallel)
             if task is None:
                 break
             batch.append(task)
         if batch:
-            self._ending.update(task.object_number for task in batch if task.step in _LAST_STEPS)
+            self._ending.update(
+                task.object_number
+                for task in batch
+                if task.object_number in self._open and task.step in _LAST_STEPS
+            )
             self._in_flight += len(batch)
             self._engine.submit(batch)
 
-    def _next_task(self, actions: Iterator[Decision]) -> Task | None:
-        parallel = self._settings.parallel or self._engine.capacity
+    def _next_task(self, actions: Iterator[Decision], parallel: int) -> Task | None:
         while True:
             while self._hungry:
                 assembly = self._hungry[0]
@@ -224,6 +209,10 @@ class Traffic:
                     self._go_on(assembly)
             if self.fatal is not None or not (self._open_next(actions) or self._open_left()):
                 return None
+            small, self._next_small = self._next_small, None
+            if small is not None:
+                self._small[small.object_number] = small
+                return small
 
     def _open_next(self, actions: Iterator[Decision]) -> bool:
         """Take decisions up to the next transfer; whether there was one."""
@@ -255,7 +244,7 @@ class Traffic:
             return False
         self._hear(action)
         self._objects += 1
-        self._begin(self._objects, action.entry)
+        self._begin(self._objects, action.entry, action.target)
         return True
 
     def _hear(self, action: Action) -> None:
@@ -281,15 +270,18 @@ class Traffic:
         self._add(Assembly(clean_up_task(self._objects, unfinished), unfinished.part_size))
         return True
 
-    def _begin(self, number: int, entry: Entry) -> None:
-        target = self._trees.target_of(entry)
+    def _begin(self, number: int, entry: Entry, target: str) -> None:
         direction, settings = self._direction, self._settings
+        fresh = fresh_step(entry, direction, settings)
         left = self._left.pop(target, None) if self._left else None
-        if number in self._restarts:  # what could not be put away is put away now
+        is_restart = number in self._restarts
+        if fresh is Step.WHOLE and left is None and not is_restart:  # by far the most
+            self._next_small = Task(number, fresh, entry, target)
+            return
+        if is_restart:  # what could not be put away is put away now
             left = self._journal.unfinished(self._job_key, target)
         task = first_task(number, entry, target, direction, settings, left)
-        part_size = part_size_of(entry, direction, settings)
-        self._add(Assembly(task, part_size, fresh_step(entry, direction, settings)))
+        self._add(Assembly(task, part_size_of(entry, direction, settings), fresh))
 
     def _add(self, assembly: Assembly) -> None:
         self._open[assembly.object_number] = assembly
@@ -297,7 +289,11 @@ class Traffic:
 
     def _take(self, outcome: Outcome) -> None:
         self._in_flight -= 1
-        assembly = self._open[outcome.task.object_number]
+        number = outcome.task.object_number
+        if self._small.pop(number, None) is not None:
+            self._end_small(number, outcome)
+            return
+        assembly = self._open[number]
         assembly.feed(outcome)
         if outcome.failure is None:
             self._budget.moved(outcome.moved_bytes)
@@ -307,6 +303,14 @@ class Traffic:
         elif outcome.failure.error in FATAL_ERRORS:
             self._end_early(outcome.failure)
         self._go_on(assembly)
+
+    def _end_small(self, number: int, outcome: Outcome) -> None:
+        if outcome.failure is None:
+            self._budget.moved(outcome.moved_bytes)
+            self._monitor.moved(outcome.moved_bytes)
+        elif outcome.failure.error in FATAL_ERRORS:
+            self._end_early(outcome.failure)
+        self._settle(number, outcome)
 
     def _count_proven(self, outcome: Outcome) -> None:
         """What an earlier run moved is in its place as well, and whoever watches expects it."""
@@ -344,7 +348,7 @@ class Traffic:
         if outcome.restart is not None and restarts < MAX_RESTARTS and self.fatal is None:
             self._restarts[number] = restarts + 1
             self._monitor.moved(-outcome.moved_bytes - proven)
-            self._begin(number, outcome.restart)
+            self._begin(number, outcome.restart, outcome.task.target)
             return
         self._tally.ended(outcome)
         self._monitor.ended(outcome)
@@ -353,15 +357,12 @@ class Traffic:
     def _weigh(self, outcome: Outcome) -> None:
         """End the run early if what happens to one object happens to all."""
         if outcome.failure is None:
-            self._arrived += 1
-            self._fruitless = 0
+            self._prospects.arrived()
             return
         self._budget.failed()
-        self._fruitless += outcome.failure.error in UNFRUITFUL_ERRORS
-        fills = min(FRUITLESS_FILLS * self._engine.capacity, MOST_FRUITLESS)
-        limit = fills if self._arrived else FRUITLESS
-        if self._fruitless >= limit:
-            message = f"{self._fruitless} objects in a row failed, the last one so: "
+        in_a_row = self._prospects.failed(outcome.failure.error, self._engine.capacity)
+        if in_a_row:
+            message = f"{in_a_row} objects in a row failed, the last one so: "
             self._end_early(replace(outcome.failure, message=message + outcome.failure.message))
 
     def _end_early(self, reason: Failure) -> None:

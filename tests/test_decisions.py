@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from osssync.columns import Columns, Unchanged
 from osssync.config import Compare, DeleteSettings, Job, LocalAddress, Options, OssAddress
@@ -93,7 +94,9 @@ def _one_by_one(here, there, job):
             continue
         excluded = options.filters.decide(entry)
         if excluded is None:
-            actions.append(decide(entry, existing, options.compare, direction))
+            action = decide(entry, existing, options.compare, direction)
+            target = key if action.kind is ActionKind.TRANSFER else ""
+            actions.append(changed(action, target=target))
         else:
             actions.append(Action(ActionKind.EXCLUDE, entry, excluded))
     extras += doomed.end()
