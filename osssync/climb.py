@@ -2,6 +2,7 @@
 
     window over ─ throttled ────────────▶ stay: ``throttle`` slows down
            ├─ processors busy ──────────▶ stay: more would only wait for them
+           │  (by us, or by us and whoever answers us on this machine)
            ├─ climbed last, no gain ────▶ back, and rest for a while
            └─ gained, or rested ────────▶ climb: twice as many until a climb first fails,
                                           then a quarter more
@@ -9,6 +10,8 @@
 What one connection moves depends on the way there: beside the processor a handful are as fast as
 it gets, thirty milliseconds away hundreds are. So nobody can say beforehand, and the run finds out.
 """
+
+from typing import NamedTuple
 
 WINDOW_S = 0.2
 """The shortest time that says something; a window also lasts until every place had its turn."""
@@ -20,7 +23,16 @@ REQUEST_BYTES = 1 << 16
 """What a request costs beside its bytes, so that small and large objects have one measure."""
 
 _GAIN = 1.1  # of a climb that was worth it
-_BUSY = 0.85  # share of all processors
+_BUSY = 0.85  # share of all processors, used by us
+_FULL = 0.95  # likewise, used by anybody
+_PART = 0.3  # our share of them that is no trifle: a climb would take from others, and from us
+
+
+class _Seen(NamedTuple):
+    now_s: float
+    cpu_s: float
+    throttled: int
+    idle_s: float | None
 
 
 class Climb:
@@ -39,7 +51,7 @@ class Climb:
         self._cores = cores
         self._requests = 0
         self._work = 0
-        self._began: tuple[float, float, int] | None = None  # time, CPU seconds, throttled
+        self._began: _Seen | None = None  # the window
         self._before: tuple[int, float] | None = None  # level and rate that the last climb left
         self._is_first = True
         self._rested_s = 0.0
@@ -53,27 +65,36 @@ class Climb:
         """Whether a window is over, so that a look would say something."""
         if self._began is None:
             return True
-        return now_s - self._began[0] >= WINDOW_S and self._requests >= self.level
+        return now_s - self._began.now_s >= WINDOW_S and self._requests >= self.level
 
-    def look(self, now_s: float, cpu_s: float, throttled: int) -> int:
+    def look(self, now_s: float, cpu_s: float, throttled: int, idle_s: float | None = None) -> int:
         """The level from now on; the same one if nothing is due.
 
         Args:
             now_s: never going back.
             cpu_s: processor time of all our processes, since whenever.
             throttled: answers that asked to slow down, since whenever.
+            idle_s: of all processors together, since whenever; None if nobody knows.
         """
         if not self.is_due(now_s):
             return self.level
+        seen = _Seen(now_s, cpu_s, throttled, idle_s)
         if self._began is not None:
-            began_s, began_cpu_s, began_throttled = self._began
-            elapsed_s = now_s - began_s
-            busy = (cpu_s - began_cpu_s) / (elapsed_s * self._cores)
-            is_held = throttled > began_throttled or busy > _BUSY
-            self._judge(now_s, self._work / elapsed_s, is_held=is_held)
-        self._began = (now_s, cpu_s, throttled)
+            rate = self._work / (now_s - self._began.now_s)
+            self._judge(now_s, rate, is_held=self._is_held(self._began, seen))
+        self._began = seen
         self._requests = self._work = 0
         return self.level
+
+    def _is_held(self, began: "_Seen", seen: "_Seen") -> bool:
+        """Whether more at once would only wait, or be refused."""
+        all_s = (seen.now_s - began.now_s) * self._cores
+        ours = (seen.cpu_s - began.cpu_s) / all_s
+        if seen.throttled > began.throttled or ours > _BUSY:
+            return True
+        if seen.idle_s is None or began.idle_s is None:
+            return False
+        return ours > _PART and 1 - (seen.idle_s - began.idle_s) / all_s > _FULL
 
     def _judge(self, now_s: float, rate: float, *, is_held: bool) -> None:
         before, self._before = self._before, None

@@ -25,6 +25,7 @@ from osssync.engines.processes import Processes
 from osssync.local.files import PartNames
 from osssync.model import Width
 from osssync.oss.connection import Connection, Patience
+from osssync.processors import usable
 from osssync.transfer.worker import Worker
 from osssync.trees import Trees, open_trees
 
@@ -69,7 +70,7 @@ def open_engine(
     engine: Engine = Processes(local, outcomes, crew, warn) if crew.count else local
     # What is in flight goes beyond --max-transfer, so with that it stays little.
     if not settings.jobs and job.options.limits.max_transfer_bytes is None:
-        climb = Climb(_first_level(), MOST_JOBS // BRIEF, _cores())
+        climb = Climb(_first_level(), MOST_JOBS // BRIEF, len(usable()))
         engine = Climbing(engine, climb)
     try:
         yield engine
@@ -85,21 +86,15 @@ def work(descriptor: int) -> None:
     os._exit(0)
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _automatic(job: Job) -> int:
     """A process for each processor, if there is more than one, and work for each."""
     if not job.recursive or not fibers.AVAILABLE:
         return 0
-    return min(_cores(), MOST_CHILDREN, job.options.transfer.most_jobs // 2)
+    return min(len(usable()), MOST_CHILDREN, job.options.transfer.most_jobs // 2)
 
 
 def _first_level() -> int:
-    return min(8, 2 * _cores())
+    return min(8, len(usable()))
 
 
 def _first_width(settings: TransferSettings) -> Width:

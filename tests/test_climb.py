@@ -7,9 +7,12 @@ import pytest
 from osssync.climb import REQUEST_BYTES, REST_S, Climb
 
 
-def drive(climb, seconds, throughput, busy=lambda _level: 0.1, throttled=lambda _level: 0):
+def drive(
+    climb, seconds, throughput, busy=lambda _level: 0.1, throttled=lambda _level: 0, idle=None
+):
     """Let a run go on; ``throughput`` gives requests a second at a level. Levels over time."""
     now_s, cpu_s, asked, levels = 100.0, 0.0, 0, []
+    idle_s = None if idle is None else 0.0
     while now_s < 100.0 + seconds:
         step_s = 0.05
         for _ in range(round(throughput(climb.level) * step_s)):
@@ -17,7 +20,9 @@ def drive(climb, seconds, throughput, busy=lambda _level: 0.1, throttled=lambda 
         now_s += step_s
         cpu_s += busy(climb.level) * step_s * 2
         asked += throttled(climb.level)
-        levels.append(climb.look(now_s, cpu_s, asked))
+        if idle is not None:
+            idle_s += idle * step_s * 2
+        levels.append(climb.look(now_s, cpu_s, asked, idle_s))
     return levels
 
 
@@ -36,6 +41,24 @@ def test_busy_processors_are_left_alone():
     climb = Climb(16, 256, 2)
 
     assert {16} == set(drive(climb, 5, lambda level: 100 * level, busy=lambda _level: 0.95))
+
+
+def test_a_machine_that_we_fill_with_our_server_is_left_alone():
+    """Half of it answers us: more at once would only take from that half."""
+    climb = Climb(16, 256, 2)
+
+    levels = drive(climb, 5, lambda level: 100 * level, busy=lambda _level: 0.5, idle=0.01)
+
+    assert {16} == set(levels)
+
+
+def test_what_others_do_does_not_hold_us():
+    """A machine may be full of work while we wait for answers."""
+    climb = Climb(16, 256, 2)
+
+    levels = drive(climb, 5, lambda level: 100 * level, busy=lambda _level: 0.1, idle=0.0)
+
+    assert 256 == max(levels)
 
 
 def test_a_climb_without_gain_is_taken_back():

@@ -61,6 +61,8 @@ class Child:
         self._code: int | None = None
         self.tasks: dict[int, Task] = {}
         """What it was given and has not answered."""
+        self.bytes_given = self.bytes_done = 0
+        """Of tasks that keep a thread busy; each number has one thread that counts it."""
         self.effort = Effort()
         self.flushed: SimpleQueue[Failure | None] = SimpleQueue()
         """Why what it wrote is not durable, once it was asked; its end is an answer as well."""

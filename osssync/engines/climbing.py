@@ -3,11 +3,12 @@
 import time
 from collections.abc import Sequence
 
+from osssync import processors
 from osssync.climb import Climb
 from osssync.engines.engine import Engine
 from osssync.model import Effort, Outcome, Task, Width
 
-BRIEF = 4
+BRIEF = 8
 """Brief tasks at once for each one that keeps a thread: they wait, and cost no thread."""
 
 
@@ -56,7 +57,7 @@ class Climbing:
         now_s = time.monotonic()
         if climb.is_due(now_s):
             effort = self._engine.effort
-            level = climb.look(now_s, effort.cpu_s, effort.throttled)
+            level = climb.look(now_s, effort.cpu_s, effort.throttled, processors.idle_s())
             if level != self._level:
                 self._level = level
                 self._engine.widen(width_of(level))

@@ -1,17 +1,19 @@
 """Several processes: what can be done anywhere goes to children, in batches; the rest stays here.
 
-    submit ─┬─ the first LEAD objects; what begins and ends a large one ─▶ local engine ─┐
-            └─ small objects, parts ─▶ the child that has least ═ pipe ═▶ its fibers     ├─▶ wait
-                                            outcomes ═ pipe ═▶ a thread that reads ──────┘
+    submit ─┬─ the first LEAD objects; large ones, their parts too ─▶ local engine ────┐
+            └─ all others ─▶ the child that has least ═ pipe ═▶ its fibers and threads ├─▶ wait
+                                          outcomes ═ pipe ═▶ a thread that reads ──────┘
 
 One interpreter does one thing at a time, however many cores there are. The parent decides and keeps
-the books; children have their own connections, credentials and clocks. A child that dies is told of
-and its tasks are done here: every one of them may be repeated.
+the books; children have their own connections, credentials and clocks. Brief tasks are given out at
+once, those that keep a thread busy when a child has few bytes ahead, so that all end together. A
+child that dies is told of and its tasks are done here: every one of them may be repeated.
 """
 
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,9 +26,16 @@ from osssync.engines.child import Child, Crew
 from osssync.engines.local import FAREWELL_S, LOOK_AROUND_S, LocalEngine
 from osssync.errors import LocalFileError
 from osssync.model import Effort, Failure, Outcome, Step, Task, Width
+from osssync.transfer.steps import BRIEF_BYTES
 
 LEAD = 256
-"""Small objects that are done here before any child gets one: a small job needs none."""
+"""Small objects that are done here before any child gets one: a small job needs none.
+
+A larger one counts as many times as a small one fits in.
+"""
+
+AHEAD_BYTES = 24 << 20
+"""Of tasks that keep a thread busy, what a child has for each thread: two objects at least."""
 
 BATCH = 64
 """Tasks a child holds beyond those it can run, so that it is never without while we think."""
@@ -66,7 +75,8 @@ class Processes:
         self._children: list[Child] = []  # those alive and in use
         self._readers: dict[int, threading.Thread] = {}
         self._past = Effort()  # of children that are gone
-        self._objects = 0  # small ones so far
+        self._lead = 0  # small objects so far
+        self._waiting: deque[Task] = deque()  # for a child to have few long ones left
         self._numbers = 0  # names of tasks, between us and the children
         self._outstanding = 0
         self._has_called = self._is_stopping = self._has_lost = False
@@ -118,6 +128,7 @@ class Processes:
             while True:
                 self._add(self._queue.get_nowait(), outcomes)
         except Empty:
+            self._give_long()
             self._local.check()
             self._outstanding -= len(outcomes)
             return outcomes
@@ -125,6 +136,7 @@ class Processes:
     def stop(self) -> None:
         """Let all give up waiting between retries."""
         self._is_stopping = True
+        self._give_long()
         self._local.stop()
         for child in self._children:
             _tell(child, messages.STOP)
@@ -166,9 +178,9 @@ class Processes:
     def _goes_out(self, task: Task) -> bool:
         if self._is_stopping:
             return False
-        if self._local.is_brief(task):
-            self._objects += 1
-            if self._objects <= LEAD:
+        if task.step is Step.WHOLE:
+            self._lead += 1 if self._local.is_brief(task) else task.entry.size // BRIEF_BYTES
+            if self._lead <= LEAD:
                 return False
         elif task.step is not Step.PART or not self._crew.takes_parts:
             return False
@@ -189,18 +201,38 @@ class Processes:
             thread.start()
 
     def _spread(self, tasks: Sequence[Task]) -> None:
-        """Each to the child that has least, in one message a child."""
+        """Brief ones each to the child that has least, in one message a child."""
         loads = [len(child.tasks) for child in self._children]
         batches: list[list[object]] = [[] for _ in loads]
         for task in tasks:
+            if not self._local.is_brief(task):
+                self._waiting.append(task)
+                continue
             least = loads.index(min(loads))
             loads[least] += 1
-            number = self._numbers = self._numbers + 1
-            self._children[least].tasks[number] = task
-            batches[least].append(messages.pack_task(number, task))
+            batches[least].append(self._packed(task, self._children[least]))
         for child, batch in zip(self._children, batches, strict=True):
             if batch:
                 _tell(child, messages.TASKS, batch)
+        self._give_long()
+
+    def _give_long(self) -> None:
+        """To the child that has fewest bytes ahead, while it may run dry."""
+        if self._waiting and (self._is_stopping or not self._children):
+            self._local.submit(tuple(self._waiting))
+            self._waiting.clear()
+        while self._waiting:
+            child = min(self._children, key=_bytes_ahead)
+            if _bytes_ahead(child) >= self._crew.width.long * AHEAD_BYTES:
+                return
+            task = self._waiting.popleft()
+            child.bytes_given += _bytes_of(task)
+            _tell(child, messages.TASKS, [self._packed(task, child)])
+
+    def _packed(self, task: Task, child: Child) -> object:
+        number = self._numbers = self._numbers + 1
+        child.tasks[number] = task
+        return messages.pack_task(number, task)
 
     def _read(self, child: Child) -> None:
         """All that a child says, until its end."""
@@ -209,9 +241,13 @@ class Processes:
                 kind, *content = messages.unpack(child.pipe.recv_bytes())
                 if kind == messages.OUTCOMES:
                     child.effort = Effort(*content[0])
-                    self._queue.put(
-                        [messages.unpack_outcome(one, child.tasks) for one in content[1]]
+                    outcomes = [messages.unpack_outcome(one, child.tasks) for one in content[1]]
+                    child.bytes_done += sum(
+                        _bytes_of(one.task)
+                        for one in outcomes
+                        if not self._local.is_brief(one.task)
                     )
+                    self._queue.put(outcomes)
                 elif kind == messages.FLUSHED:
                     child.flushed.put(messages.unpack_failure(content[0]))
                 else:
@@ -238,6 +274,14 @@ class Processes:
 def _tell(child: Child, kind: str, *content: object) -> None:
     with suppress(OSError):  # it is gone; its reader will say so
         child.pipe.send_bytes(messages.pack(kind, *content))
+
+
+def _bytes_of(task: Task) -> int:
+    return len(task.byte_range) if task.step is Step.PART else task.entry.size
+
+
+def _bytes_ahead(child: Child) -> int:
+    return child.bytes_given - child.bytes_done
 
 
 def _how(code: int) -> str:

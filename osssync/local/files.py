@@ -1,6 +1,6 @@
 """Local files as a destination: complete or invisible. Sources are in ``source``.
 
-    small:  part file ─▶ write ─▶ time ─▶ rename
+    small:  part file ─▶ write, or new_file: write_at … in order ─▶ time ─▶ rename
     large:  create_part ─▶ open_part, write_at … from anywhere ─▶ publish: time, fsync, rename
     both:   durable as ``durability`` says
 
@@ -100,6 +100,7 @@ class DestinationRoot:
         self._directories = Directories(self._path, is_synced=fsync is Fsync.EACH)
         self._durability = Durability(self._path, fsync)
         self._ledger = Ledger(names.ledgers, names.run)
+        self._arriving: set[tuple[tuple[str, ...], str]] = set()  # ``new_file`` writes them
         self._remove_left()
 
     def __enter__(self) -> Self:
@@ -132,14 +133,23 @@ class DestinationRoot:
             self._ledger.done(slot)
 
     @contextlib.contextmanager
-    def noted(self, components: tuple[str, ...]) -> Iterator[None]:
-        """Meanwhile a part file of this target may be there that no journal knows.
+    def new_file(self, components: tuple[str, ...], mtime_ns: int) -> Iterator[PartFile]:
+        """A file that is written while it comes; it is in place when the ``with`` ends.
 
-        Should this process be killed, the next run with the same salt removes it.
+        If that raises, or all is closed meanwhile, there is no such file.
         """
         slot = self._ledger.note(_target(components))
         try:
-            yield
+            with self._unfinished(components) as (part, name):
+                yield part
+                os.utime(part.fd, ns=(mtime_ns, mtime_ns))
+                self._durability.written(part.fd, is_large=False)
+                part.close()
+                with self._parent(components) as directory:  # none, once all is closed
+                    _rename(name, components[-1], directory)
+                    self._durability.named(directory)
+        except OSError as error:
+            raise self._error("write", components, error) from error
         finally:
             self._ledger.done(slot)
 
@@ -190,18 +200,16 @@ class DestinationRoot:
             return None
         return PartFile(fd, joined(self._path, components))
 
-    def publish(
-        self, components: tuple[str, ...], part_name: str, mtime_ns: int, *, is_large: bool = True
-    ) -> None:
+    def publish(self, components: tuple[str, ...], part_name: str, mtime_ns: int) -> None:
         """Give the finished content its time and its name; on failure it is removed.
 
-        Large content is made durable before it gets its name, the rest together with others.
+        It is made durable before it gets its name.
         """
         name = _checked(part_name)  # before anything may remove it
         try:
             with self._parent(components) as directory:
                 try:
-                    self._finish(name, directory, mtime_ns, is_large=is_large)
+                    self._finish(name, directory, mtime_ns)
                     _rename(name, components[-1], directory)
                 except BaseException:
                     _unlink(name, directory)
@@ -249,13 +257,33 @@ class DestinationRoot:
         self._durability.flush()
 
     def close(self) -> None:
-        """Close every descriptor. Nothing is flushed."""
+        """Close every descriptor; what is being written arrives no more. Nothing is flushed."""
+        for components, name in tuple(self._arriving):
+            with contextlib.suppress(OsssyncError):  # the next run replaces what is left
+                self.discard(components, name)
         self._durability.close()
         self._directories.close()
         self._ledger.close()
 
     def _parent(self, components: tuple[str, ...]) -> Directory:
         return self._directories.open(components[:-1], create=False)
+
+    @contextlib.contextmanager
+    def _unfinished(self, components: tuple[str, ...]) -> Iterator[tuple[PartFile, str]]:
+        """A new part file and its name; it is removed if what follows raises."""
+        directory, fd, name = self._new_part(components)
+        self._directories.release(directory)
+        arriving = components, name
+        self._arriving.add(arriving)
+        try:
+            with PartFile(fd, joined(self._path, components)) as part:
+                yield part, name
+        except BaseException:
+            with contextlib.suppress(OsssyncError):  # the failure that led here is told
+                self.discard(components, name)
+            raise
+        finally:
+            self._arriving.discard(arriving)
 
     def _new_part(self, components: tuple[str, ...]) -> tuple[Directory, int, str]:
         """A new part file: its directory (in use), its descriptor, its name."""
@@ -276,14 +304,12 @@ class DestinationRoot:
             raise
         return directory, fd
 
-    def _finish(
-        self, part_name: str, directory: Directory, mtime_ns: int, *, is_large: bool
-    ) -> None:
+    def _finish(self, part_name: str, directory: Directory, mtime_ns: int) -> None:
         """Set the time and make the content durable, in this order so that the time is too."""
         fd = os.open(part_name, _PART_FILE, dir_fd=directory.fd)
         try:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
-            self._durability.written(fd, is_large=is_large)
+            self._durability.written(fd, is_large=True)
         finally:
             os.close(fd)
 

@@ -19,20 +19,36 @@ def _never() -> bool:
 
 
 class PartFile:
-    """An unfinished file, open in one thread. Close it by ``with``."""
+    """An unfinished file, open in one thread. Close it by ``with``.
 
-    __slots__ = ("_fd", "_path")
+    Args:
+        fd: open for writing, or for reading.
+        path: of the target, for messages.
+    """
+
+    __slots__ = ("_path", "fd")
 
     def __init__(self, fd: int, path: str) -> None:
-        self._fd = fd
+        self.fd = fd
+        """-1 once it is closed."""
         self._path = path
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it; again is harmless.
+
+        Raises:
+            LocalFileError: what was written is lost.
+        """
+        fd, self.fd = self.fd, -1
         try:
-            os.close(self._fd)
+            if fd >= 0:
+                os.close(fd)
         except OSError as error:  # network file systems report lost writes here
             raise local_error("write", self._path, error) from error
 
@@ -44,7 +60,7 @@ class PartFile:
             LocalFileError: the file system refused.
         """
         try:
-            write_all(self._fd, data, offset)
+            write_all(self.fd, data, offset)
         except OSError as error:
             raise local_error("write", self._path, error) from error
 
@@ -61,7 +77,7 @@ class PartFile:
             while offset < byte_range.stop:
                 if stopped():
                     raise InterruptedRunError("not read to its end, because the run is ending")
-                count = os.preadv(self._fd, [view[: byte_range.stop - offset]], offset)
+                count = os.preadv(self.fd, [view[: byte_range.stop - offset]], offset)
                 if count == 0:
                     break
                 crc = crc64(view[:count], crc)

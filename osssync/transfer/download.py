@@ -7,12 +7,11 @@ again:  RESUME read the part file, compare CRCs ─▶ PART what is missing … 
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from osssync.errors import (
     IntegrityError,
     LocalFileError,
-    OsssyncError,
     PreconditionFailedError,
     SourceChangedError,
 )
@@ -40,8 +39,6 @@ class Download:
     root: DestinationRoot
     stopped: Callable[[], bool] = never_stopped
     """Asked while a part file is read again, which may take minutes."""
-    _streaming: set[tuple[tuple[str, ...], str]] = field(default_factory=set)
-    """Part files that no journal knows: components and name."""
 
     def is_brief(self, entry: Entry) -> bool:
         """Small ones: their bytes take no time."""
@@ -130,9 +127,6 @@ class Download:
 
     def close(self) -> None:
         """Close the destination's directories; what still streams arrives no more."""
-        for components, name in tuple(self._streaming):
-            with contextlib.suppress(OsssyncError):  # the next run replaces what is left
-                self.root.discard(components, name)
         self.root.close()
 
     def _proven(self, task: Task, components: tuple[str, ...]) -> tuple[PartReceipt, ...] | None:
@@ -162,21 +156,7 @@ class Download:
 
     def _streamed(self, task: Task, components: tuple[str, ...]) -> Outcome:
         entry = task.entry
-        with self.root.noted(components):
-            name = self.root.create_part(components, entry.size)
-            self._streaming.add((components, name))
-            try:
-                note = self._stream_into(task, components, name)
-                self.root.publish(components, name, entry.mtime_ns, is_large=False)
-            except BaseException:
-                self.root.discard(components, name)
-                raise
-            finally:
-                self._streaming.discard((components, name))
-        return Outcome(task, moved_bytes=entry.size, note=note)
-
-    def _stream_into(self, task: Task, components: tuple[str, ...], name: str) -> str:
-        with self.root.open_part(components, name) as part:
+        with self.root.new_file(components, entry.mtime_ns) as part:
             offset = 0
 
             def write(chunk: memoryview) -> None:
@@ -184,7 +164,8 @@ class Download:
                 part.write_at(chunk, offset)
                 offset += len(chunk)
 
-            return self._get(task, write)
+            note = self._get(task, write)
+        return Outcome(task, moved_bytes=entry.size, note=note)
 
 
 def _pinned(task: Task, part_name: str) -> Pinned:

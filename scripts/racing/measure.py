@@ -12,7 +12,7 @@ from typing import Final
 
 POLL_S: Final = 0.1  # often enough for a peak of memory, rare enough to cost nothing
 LAST_LINES: Final = 3
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+KIB: Final = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,13 @@ class _Watch(threading.Thread):
 
 
 def _tree_rss(pid: int) -> int:
-    """Bytes resident in a process and its descendants; pages they share count for each."""
+    """Bytes resident in a process and its descendants; a page they share counts once.
+
+    Source: proc_pid_smaps(5), "Pss" (each of n processes has an nth of a page); read 2026-11.
+    """
     try:
-        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        resident = int(rollup.partition("\nPss:")[2].split()[0]) * KIB
         children = [
             int(child)
             for task in Path(f"/proc/{pid}/task").iterdir()

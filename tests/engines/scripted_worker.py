@@ -23,7 +23,7 @@ class ScriptedWorker:
     """Does what the word before the slash of a key says.
 
     "nap" takes a moment, "wait" lasts until ``release`` or ``stop``, "hang" until ``release``
-    alone, "break" raises; all else is done at once.
+    alone, "break" raises; all else is done at once. WHOLE tasks are brief but for "long".
 
     Args:
         folder: for the files through which it is told and tells; all copies share it.
@@ -37,7 +37,7 @@ class ScriptedWorker:
         self._stopping = threading.Event()
 
     def is_brief(self, task):
-        return task.step is Step.WHOLE
+        return task.step is Step.WHOLE and not task.entry.key.startswith("long")
 
     def run(self, task):
         word = task.entry.key.partition("/")[0]
@@ -45,7 +45,7 @@ class ScriptedWorker:
             raise Catastrophe(task.entry.key)
         if word == "nap":
             pause(0.002)
-        if word in ("wait", "hang"):
+        if word in ("wait", "hang", "long"):
             self._tell("begun")
             while not (self._folder / "released").exists():
                 if word == "wait" and self._stopping.is_set():

@@ -9,6 +9,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 
 import pytest
+from msgspec.structs import replace as changed
 
 from osssync.config import Job, LocalAddress, OssAddress, TransferSettings
 from osssync.engines import processes
@@ -118,6 +119,53 @@ def test_the_tasks_of_a_killed_child_are_done_all_the_same(
     assert all(
         "was killed (SIGKILL); its 10 tasks are done by this one" in text for text in warnings
     )
+
+
+def large(count):
+    """Objects of 16 MiB, one task each, that last until they are released."""
+    return [changed(one, entry=changed(one.entry, size=16 << 20)) for one in tasks("long", count)]
+
+
+def test_long_tasks_are_kept_until_a_child_may_run_dry(engine, crew, worker, monkeypatch):
+    """Or one would still have many when the other has none."""
+    monkeypatch.setattr(processes, "LEAD", 0)
+    monkeypatch.setattr(processes, "AHEAD_BYTES", 24 << 20)
+    engine.submit(large(40))
+    wait_until(lambda: worker.count("begun") == JOBS)
+
+    given = [len(child.tasks) for child in crew.call()]
+    worker.release()
+
+    assert [3, 3] == given  # two places each, and what keeps them busy
+    assert list(range(40)) == numbers(fetch(engine, 40))
+
+
+def test_long_tasks_that_no_child_was_given_come_back_as_well(
+    engine, crew, worker, warnings, monkeypatch
+):
+    """When all children are dead they are done here."""
+    monkeypatch.setattr(processes, "LEAD", 0)
+    engine.submit(large(40))
+    wait_until(lambda: worker.count("begun") == JOBS)
+    for child in crew.call():
+        os.kill(child.pid, signal.SIGKILL)
+    while len(warnings) < 2:
+        engine.wait()
+    worker.release()
+
+    assert list(range(40)) == numbers(fetch(engine, 40))
+
+
+def test_few_larger_objects_need_no_child_either(engine, monkeypatch):
+    """Each counts for as many small ones as its bytes make; then children are called."""
+    monkeypatch.setattr(processes, "LEAD", 64)
+    engine.submit(large(1))
+    before = children()
+
+    engine.submit(large(2)[1:])
+
+    assert [] == before
+    assert 2 == len(children())
 
 
 def test_a_child_that_was_killed_does_not_hold_up_the_flush(engine, crew, worker, monkeypatch):

@@ -86,7 +86,21 @@ def names(tmp_path):
 def die(root):
     """End as a killed process does: nothing is tidied up."""
     root._ledger.close = lambda: None
+    root._arriving.clear()
     root.close()
+
+
+def die_while_writing(root, *components):
+    """End with a part file of this target half written; its name."""
+
+    def write():
+        with root.new_file(components, MTIME_NS) as part:
+            part.write_at(b"half", 0)
+            die(root)
+
+    with pytest.raises(LocalFileError):
+        write()
+    return root._names.of(components)
 
 
 def test_only_what_is_named_goes(tmp_path, names):
@@ -94,9 +108,7 @@ def test_only_what_is_named_goes(tmp_path, names):
     out = tmp_path / "out"
     root = DestinationRoot(out, names)
     journaled = root.create_part(("d", "large"), 3)
-    with root.noted(("d", "f")):
-        mine = root.create_part(("d", "f"), 3)
-        die(root)
+    mine = die_while_writing(root, "d", "f")
     for name in (part_file_name("0" * 16), "f", ".osssync-mine.part"):
         (out / "d" / name).write_bytes(b"precious")
     before = {path.name for path in (out / "d").iterdir()}
@@ -124,21 +136,17 @@ def test_a_killed_small_write_is_told_of_too(tmp_path, names, monkeypatch):
 def test_a_process_of_the_same_run_is_left_alone(tmp_path, names):
     """Its part files are being written."""
     root = DestinationRoot(tmp_path / "out", names)
-    with root.noted(("f",)):
-        name = root.create_part(("f",), 3)
-
+    with root.new_file(("f",), MTIME_NS):
         DestinationRoot(tmp_path / "out", names)._remove_left()
 
-        assert [name] == part_files(tmp_path)
+        assert 1 == len(part_files(tmp_path))
     root.close()
 
 
 def test_a_child_sweeps_nothing(tmp_path, names):
     """What an earlier run left under some name may be a brother's new file by then."""
     root = DestinationRoot(tmp_path / "out", names)
-    with root.noted(("f",)):
-        name = root.create_part(("f",), 3)
-        die(root)
+    name = die_while_writing(root, "f")
 
     child = PartNames(names.salt, names.ledgers, "run2", sweeps=False)
     DestinationRoot(tmp_path / "out", child).close()
@@ -150,9 +158,7 @@ def test_what_cannot_be_removed_is_tried_again(tmp_path, names, monkeypatch):
     """A ledger lives until all it names is gone."""
     out = tmp_path / "out"
     root = DestinationRoot(out, names)
-    with root.noted(("f",)):
-        root.create_part(("f",), 3)
-        die(root)
+    die_while_writing(root, "f")
 
     def refuse(*_):
         raise LocalFileError("read-only")

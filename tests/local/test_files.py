@@ -222,6 +222,49 @@ def test_only_part_files_can_be_named_by_a_part_name(root, below):
 # --- large files ---
 
 
+def test_a_file_is_invisible_while_it_comes(root, below):
+    """It is in place, with its time, when all of it has come."""
+    with root.new_file(("d", "f"), MTIME_NS) as part:
+        part.write_at(b"01234", 0)
+        part.write_at(memoryview(b"56789"), 5)
+        assert not (below / "d" / "f").exists()
+
+    assert (below / "d" / "f").read_bytes() == b"0123456789"
+    assert (below / "d" / "f").stat().st_mtime_ns == MTIME_NS
+    assert _names(below) == ["d", "d/f"]
+
+
+def test_a_file_that_does_not_come_to_its_end_is_none(root, below):
+    """What was there stays, and nothing else is left."""
+    root.write_small(("f",), b"old", MTIME_NS)
+
+    def write():
+        with root.new_file(("f",), MTIME_NS) as part:
+            part.write_at(b"new", 0)
+            raise RuntimeError("no more comes")
+
+    with pytest.raises(RuntimeError, match="no more comes"):
+        write()
+
+    assert (below / "f").read_bytes() == b"old"
+    assert _names(below) == ["f"]
+
+
+def test_a_file_that_comes_after_the_end_is_none(root, below):
+    """A thread that was left behind by its run must not give a name to what is another run's."""
+
+    def write():
+        with root.new_file(("f",), MTIME_NS) as part:
+            part.write_at(b"late", 0)
+            root.close()
+            assert _names(below) == []
+
+    with pytest.raises(LocalFileError, match="after the run"):
+        write()
+
+    assert _names(below) == []
+
+
 def test_a_large_file_is_invisible_until_it_is_published(root, below):
     """Its part file lies beside the target, has the full size, and becomes it."""
     name = root.create_part(("d", "f"), 10)
