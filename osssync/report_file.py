@@ -63,6 +63,8 @@ class ReportFile:
         self._path = path
         self._job = job
         self._monitor = monitor
+        self.hears_skips: bool = getattr(monitor, "hears_skips", True)
+        """Only if the monitor does: a report has no lines about them."""
         self._into_folder = not job.recursive and _is_folder(job.destination)
         self._started = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._whole_bytes = 0  # up to the end of the last line that is complete

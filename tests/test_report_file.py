@@ -150,6 +150,17 @@ def test_everything_is_passed_on(path):
     assert expected == listening.heard
 
 
+@pytest.mark.parametrize("hears", [True, False])
+def test_skips_are_told_only_to_who_wants_to_hear_of_them(path, hears):
+    """A report has no lines about them, and there may be millions."""
+
+    class Listener(SilentMonitor):
+        hears_skips = hears
+
+    with ReportFile(path, DOWNLOAD, Listener()) as report:
+        assert hears == report.hears_skips
+
+
 def test_a_line_is_there_before_anybody_else_hears_of_it(path):
     """A printer whose terminal is gone does not keep the object out of the report."""
 

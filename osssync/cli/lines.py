@@ -4,7 +4,7 @@ import contextlib
 import sys
 from typing import Any
 
-from osssync.cli.streams import writing_output
+from osssync.cli.streams import unwritable
 from osssync.keys import display
 
 
@@ -15,8 +15,12 @@ def say(line: str) -> None:
         BrokenPipeError: nobody reads any more.
         LocalFileError: it cannot be written.
     """
-    with writing_output():
+    try:  # as ``writing_output``, which costs more than the line: there is one for every object
         sys.stdout.write(line + "\n")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritable(error) from error
 
 
 def complain(line: str) -> None:

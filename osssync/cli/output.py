@@ -109,7 +109,10 @@ class Printer:
             return
         prefix = "(dryrun) " if dry_run else ""
         note = f" ({reason})" if reason and self._verbose else ""
-        self._line(f"{prefix}{verb}: {display(source)} to {display(target)}{note}")
+        line = f"{prefix}{verb}: {source} to {target}{note}"
+        if not line.isprintable():  # one look for all, and nearly always the only one
+            line = f"{prefix}{verb}: {display(source)} to {display(target)}{note}"
+        self._line(line)
 
     def _left_out(self, action: Action) -> None:
         source, _ = self._name(action.entry)

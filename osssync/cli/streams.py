@@ -37,7 +37,12 @@ def writing_output() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise LocalFileError(f"cannot write to standard output: {error.strerror}") from error
+        raise unwritable(error) from error
+
+
+def unwritable(error: OSError) -> LocalFileError:
+    """Why nothing more can be said."""
+    return LocalFileError(f"cannot write to standard output: {error.strerror}")
 
 
 def write_output(data: memoryview) -> None:
