@@ -201,7 +201,7 @@ class Bucket(MultipartVerbs):
             UsageError: a header that cannot be sent.
         """
         fresh = checked(headers) | of_copy(source_bucket, source_key, if_match)
-        reply = self._client.send("copy", Request("PUT", key, headers=fresh))
+        reply = self._client.exchange("copy", Request("PUT", key, headers=fresh))
         etag = self._etag("copy", key, reply.headers, reply.body)
         version_id = reply.headers.get("x-oss-version-id", "")
         return PutResult(etag, replies.crc64_of(reply.headers), version_id)
@@ -271,7 +271,7 @@ class Bucket(MultipartVerbs):
             headers={"Content-MD5": b64encode(digest).decode(), "Content-Type": "application/xml"},
             body=body,
         )
-        reply = self._client.send("delete keys of", request)
+        reply = self._client.exchange("delete keys of", request)
         with self._client.translated("delete keys of"):
             deleted, failed = documents.parse_deleted(reply.body)
         unconfirmed = ("", "OSS did not confirm the deletion")

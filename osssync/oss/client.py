@@ -1,6 +1,6 @@
 """One bucket, or the service above buckets, at one endpoint: a request goes in, a reply comes out.
 
-    open, exchange   signed and sent from here: the verbs that are called once an object
+    open, exchange   signed and sent from here: the verbs that transfers need
     send             through oss2, which has the request signed by the same signer and sent by the
                      same session: all others
 

@@ -31,7 +31,7 @@ class MultipartVerbs:
         """
         fresh = headers.of_new_object(object_headers)
         request = Request("POST", key, {"uploads": "", **_URL_ENCODED}, fresh)
-        reply = self._client.send("initiate upload", request)
+        reply = self._client.exchange("initiate upload", request)
         with self._client.translated("initiate upload", key):
             return documents.parse_upload_id(reply.body)
 
@@ -86,7 +86,7 @@ class MultipartVerbs:
         fresh = headers.of_copy(source_bucket, source_key, if_match)
         fresh["x-oss-copy-source-range"] = headers.inclusive(byte_range)
         params = {"uploadId": upload_id, "partNumber": str(number)}
-        reply = self._client.send("copy part", Request("PUT", key, params, fresh))
+        reply = self._client.exchange("copy part", Request("PUT", key, params, fresh))
         return self._etag("copy part", key, reply.headers, reply.body)
 
     def complete(
@@ -112,7 +112,7 @@ class MultipartVerbs:
             headers.checked(object_headers or {}),
             documents.complete_request(parts),
         )
-        reply = self._client.send("complete upload", request)
+        reply = self._client.exchange("complete upload", request)
         etag = self._etag("complete upload", key, reply.headers, reply.body)
         return replies.PutResult(
             etag, replies.crc64_of(reply.headers), reply.headers.get("x-oss-version-id", "")
@@ -121,7 +121,7 @@ class MultipartVerbs:
     def abort(self, key: str, upload_id: str) -> None:
         """Drop an upload and its parts; one that is not there (any more) is fine."""
         try:
-            self._client.send("abort upload", Request("DELETE", key, {"uploadId": upload_id}))
+            self._client.exchange("abort upload", Request("DELETE", key, {"uploadId": upload_id}))
         except NotFoundError as error:
             if error.code not in ("NoSuchUpload", ""):
                 raise
@@ -131,7 +131,7 @@ class MultipartVerbs:
         params = {"uploadId": upload_id, "max-parts": _PAGE, **_URL_ENCODED}
         if after:
             params["part-number-marker"] = str(after)
-        reply = self._client.send("list parts", Request("GET", key, params))
+        reply = self._client.exchange("list parts", Request("GET", key, params))
         with self._client.translated("list parts", key):
             return documents.parse_parts(reply.body)
 

@@ -97,6 +97,21 @@ def test_a_sync_loads_only_what_it_needs(emulator, tmp_path):
     assert b"12" == (tmp_path / "name").read_bytes()
 
 
+def test_a_large_upload_and_a_delete_load_no_sdk_either(emulator, tmp_path):
+    """oss2 takes as long to load as a quarter of a gigabyte to move."""
+    emulator.objects.put("bucket", "extra", b"12")
+    (tmp_path / "large").write_bytes(bytes(300_000))
+    env = environment_for(emulator) | KEYS
+
+    loaded = loaded_by(
+        "sync", str(tmp_path), "oss://bucket/", "--credentials", "env", "--delete",
+        "--max-delete", "100%", "--bigfile-threshold", "100K", "--part-size", "100K", env=env,
+    )  # fmt: skip
+
+    assert [0, []] == loaded
+    assert ["large"] == emulator.objects.keys("bucket")
+
+
 def test_children_find_the_package_for_credentials_loaded():
     """What every forked child would import for its first fetch is there before there is any."""
     program = (
