@@ -68,8 +68,7 @@ class Extras:
         last = len(files.source) - 1
         self.see(files.source[0], files.destination[0])
         if last:
-            self._doomed.source_found += last - 1
-            self._doomed.destination_seen += last - 1
+            self._doomed.see_between(last - 1)
             self.see(files.source[last], files.destination[last])
 
     def end(self, namesakes: Namesakes | None = None) -> None:

@@ -91,6 +91,15 @@ def display(key: str) -> str:
     )  # fmt: skip
 
 
+def is_utf8(key: str) -> bool:
+    """Whether it can be sent as it is: no surrogate in it stands for a stray byte."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def part_file_name(token: str) -> str:
     """The name of an unfinished file. The token is 16 lower case hexadecimal digits.
 

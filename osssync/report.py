@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from osssync.errors import LocalFileError, OsssyncError, UnsafeKeyError, UnsupportedFileError
+from osssync.keys import is_utf8
 from osssync.model import Action, ActionKind, Effort, Entry, EntryKind, Failure, Outcome, Totals
 from osssync.ranges import MAX_OBJECT_BYTES
 
@@ -151,19 +152,11 @@ def refusal(action: Action) -> Failure:
 
 def _kind_of_refusal(entry: Entry) -> type[OsssyncError]:
     """What is to be done about a refused entry: this follows from what it is."""
-    if not _is_utf8(entry.key) or entry.size > MAX_OBJECT_BYTES:
+    if not is_utf8(entry.key) or entry.size > MAX_OBJECT_BYTES:
         return UnsupportedFileError
     if entry.kind is not EntryKind.UNUSABLE:
         return UnsafeKeyError  # it would be fine under another key
     return UnsupportedFileError if entry.etag else LocalFileError  # files have no ETag
-
-
-def _is_utf8(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:  # stray bytes, kept as surrogates
-        return False
-    return True
 
 
 def summary_fields(report: RunReport) -> dict[str, str | int | float | bool]:

@@ -9,7 +9,6 @@ to transfer. What goes wrong in the scout is met again by the parent, which then
 
 import contextlib
 import marshal
-import signal
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +16,10 @@ from multiprocessing.connection import Connection as Pipe
 
 from osssync.columns import Columns
 from osssync.config import Job
-from osssync.engines.child import Child, Crew, can_fork, fork
+from osssync.engines.child import Child, Crew, can_fork, fork, leave_signals_to_parent
 from osssync.local.scan import Scan, scan_columns
 from osssync.model import Direction, Entry, EntryKind
 
-_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a business of the parent's
 _END = b""  # of a scan, in place of columns
 
 
@@ -78,8 +76,7 @@ class _Scouted:
 
 
 def _serve(pipe: Pipe) -> None:
-    for one in _IGNORED:
-        signal.signal(one, signal.SIG_IGN)
+    leave_signals_to_parent()
     with contextlib.suppress(OSError, EOFError):  # without a parent there is nothing to do
         root, follow, directories = marshal.loads(pipe.recv_bytes())  # noqa: S302 - our own fork
         for columns in scan_columns(root, follow_symlinks=follow, with_directories=directories):

@@ -164,6 +164,12 @@ def spawn(entry: str) -> Child:
     return Child(process.pid, ours, process.wait)
 
 
+def leave_signals_to_parent() -> None:
+    """What a terminal or a service manager sends to all of us is not what ends a child."""
+    for one in _IGNORED:
+        signal.signal(one, signal.SIG_IGN)
+
+
 def serve(pipe: Connection, open_worker: Callable[[Callable[[str], None]], Worker]) -> None:
     """Do what the parent sends until it says CLOSE; end the process if the parent has gone.
 
@@ -171,8 +177,7 @@ def serve(pipe: Connection, open_worker: Callable[[Callable[[str], None]], Worke
         pipe: to the parent.
         open_worker: called when there is something to do, with who hears warnings.
     """
-    for one in _IGNORED:
-        signal.signal(one, signal.SIG_IGN)
+    leave_signals_to_parent()
     gc.freeze()  # what is loaded stays, and is our parent's memory as long as nobody touches it
     gc.set_threshold(_COLLECT_EVERY, 10, 10)
     first = _next(pipe)

@@ -64,6 +64,16 @@ class PartFile:
         except OSError as error:
             raise local_error("write", self._path, error) from error
 
+    def from_offset(self, offset: int) -> Callable[[Buffer], None]:
+        """Something to be called with what comes: it is written from there on, piece by piece."""
+
+        def write(chunk: Buffer) -> None:
+            nonlocal offset
+            self.write_at(chunk, offset)
+            offset += len(chunk)
+
+        return write
+
     def crc64_of(self, byte_range: ByteRange, stopped: Callable[[], bool] = _never) -> int:
         """The CRC-64 of what lies there now, as far as the file reaches.
 

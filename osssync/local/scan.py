@@ -19,7 +19,7 @@ from typing import Protocol
 
 from osssync.columns import Columns
 from osssync.errors import LocalFileError, UsageError
-from osssync.keys import display, is_part_file
+from osssync.keys import display, is_part_file, is_utf8
 from osssync.model import Entry, EntryKind
 
 
@@ -181,7 +181,7 @@ def _add_files(gathered: _Gathered, level: _Level, names: list[str], status_of: 
 
 def _add_known(gathered: _Gathered, keys: list[str], statuses: list[os.stat_result]) -> int:
     """Gather files whose status is known; how many they are."""
-    if all(map(stat.S_ISREG, set(map(_MODE_OF, statuses)))) and _is_utf8("".join(keys)):
+    if all(map(stat.S_ISREG, set(map(_MODE_OF, statuses)))) and is_utf8("".join(keys)):
         gathered.add_files(keys, statuses)
     else:
         for key, status in zip(keys, statuses, strict=True):
@@ -242,20 +242,12 @@ def _descend(stack: list[_Level], name: str, *, follow_symlinks: bool) -> _Level
 def entry_of(key: str, status: os.stat_result) -> Entry:
     """The entry of anything but a directory, from its status."""
     if stat.S_ISREG(status.st_mode):  # by far the most, so it is asked first
-        if key.isascii() or _is_utf8(key):
+        if key.isascii() or is_utf8(key):
             return Entry(key, status.st_size, status.st_mtime_ns)
         return _unusable(key, "the name is not UTF-8, which keys must be")
     if stat.S_ISLNK(status.st_mode):
         return Entry(key, 0, 0, EntryKind.LINK, note="a symbolic link, not followed")
     return _unusable(key, _SPECIAL[stat.S_IFMT(status.st_mode)])
-
-
-def _is_utf8(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _why(path: str, error: OSError) -> str:

@@ -18,6 +18,7 @@ from xml.etree import ElementTree as ET
 from msgspec.structs import replace
 
 from osssync.columns import Columns
+from osssync.keys import is_utf8
 from osssync.model import Entry, EntryKind
 from osssync.oss import documents
 
@@ -142,27 +143,19 @@ def _odd(keys: list[str], types: list[str]) -> Iterable[int]:
     return [
         index
         for index, key in enumerate(keys)
-        if key[-1] == "/" or not (key.isascii() or _is_utf8(key))
+        if key[-1] == "/" or not (key.isascii() or is_utf8(key))
     ]
 
 
 def _judged(entry: Entry, object_type: str) -> Entry:
     """The entry of an object as what it is: a file, a directory, a symlink, or of no use."""
-    if not _is_utf8(entry.key):
+    if not is_utf8(entry.key):
         return replace(entry, kind=EntryKind.UNUSABLE, note=NOT_UTF8)
     if object_type == _SYMLINK_TYPE:
         return replace(entry, note=SYMLINK)
     if entry.key.endswith("/") and not entry.size:
         return replace(entry, kind=EntryKind.DIRECTORY)
     return entry
-
-
-def _is_utf8(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _entry_of(root: ET.Element, element: ET.Element) -> Entry:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 from osssync.columns import NO_ENTRIES, Columns
 from osssync.errors import InterruptedRunError, OsssyncError
+from osssync.keys import is_utf8
 from osssync.oss.errand import Errand
 from osssync.oss.listing import Page
 
@@ -138,7 +139,7 @@ class _Stretch:
         """Take the folders that a look has told, as far as they lie in what is not read yet."""
         self.look_token = look.next_token
         first = _in_order(self.position)
-        fresh = [mark for mark in look.prefixes if _is_utf8(mark) and _in_order(mark) > first]
+        fresh = [mark for mark in look.prefixes if is_utf8(mark) and _in_order(mark) > first]
         if self.end is not None:
             last = _in_order(self.end)
             beyond = [mark for mark in fresh if _in_order(mark) >= last]
@@ -151,15 +152,6 @@ class _Stretch:
 def _in_order(key: str) -> bytes:
     """What a listing is sorted by; surrogates stand for bytes that are no UTF-8."""
     return key.encode("utf-8", "surrogateescape")
-
-
-def _is_utf8(key: str) -> bool:
-    """Whether it can be sent as it is."""
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _names_in(folder: str, page: Columns) -> int:
@@ -268,7 +260,7 @@ class Stretches:
             return None
         if stretch.look_token:
             return Query(stretch.folder, token=stretch.look_token, delimiter="/")
-        if stretch.marks or not _is_utf8(stretch.position):
+        if stretch.marks or not is_utf8(stretch.position):
             return None
         for folder in stretch.unknown_folders(self._prefix):
             stretch.known = (*stretch.known, folder)

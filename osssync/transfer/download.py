@@ -85,17 +85,10 @@ class Download:
         """One ranged GET, written where it belongs."""
         pinned, byte_range = pinned_of(task), task.byte_range
         with self.root.open_part(relative_path(task.target), pinned.transfer_id) as part:
-            offset = byte_range.start
-
-            def write(chunk: memoryview) -> None:
-                nonlocal offset
-                part.write_at(chunk, offset)
-                offset += len(chunk)
-
             try:
                 got = self.bucket.get(
                     self.prefix + task.entry.key,
-                    write,
+                    part.from_offset(byte_range.start),
                     byte_range=byte_range,
                     if_match=pinned.etag,
                 )
@@ -157,14 +150,7 @@ class Download:
     def _streamed(self, task: Task, components: tuple[str, ...]) -> Outcome:
         entry = task.entry
         with self.root.new_file(components, entry.mtime_ns) as part:
-            offset = 0
-
-            def write(chunk: memoryview) -> None:
-                nonlocal offset
-                part.write_at(chunk, offset)
-                offset += len(chunk)
-
-            note = self._get(task, write)
+            note = self._get(task, part.from_offset(0))
         return Outcome(task, moved_bytes=entry.size, note=note)
 
 
