@@ -8,9 +8,12 @@ CRC RevEng catalogue, CRC-64/XZ, check value 0x995dc9bbdf1939fa.
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import anycrc
 from fastcrc import crc64 as _crc64
+
+if TYPE_CHECKING:
+    import anycrc
 
 Buffer = bytes | bytearray | memoryview
 """What ``crc64`` reads in place: contiguous memory; a map of a file goes in as a memoryview."""
@@ -41,6 +44,8 @@ def combine_parts(parts: Iterable[tuple[int, int]]) -> int:
 
 
 @lru_cache(maxsize=1)
-def _model() -> anycrc.CRC:
+def _model() -> "anycrc.CRC":
     """Made at the first use: it builds tables."""
+    import anycrc  # small objects never need it
+
     return anycrc.Model("CRC64-XZ")

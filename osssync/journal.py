@@ -16,12 +16,11 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from msgspec import ValidationError, convert, to_builtins
+from msgspec import Struct, ValidationError, convert, to_builtins
 
 from osssync.config import Address, Job, LocalAddress, expand
 from osssync.database import alone_in, open_or_replace, transaction
@@ -81,8 +80,7 @@ and names that are not UTF-8, which SQLite's own types do not.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Struct, frozen=True):
     """A run as it begins; addresses as the user wrote them."""
 
     job_key: str
@@ -92,8 +90,7 @@ class RunRecord:
     started_ns: int  # epoch, UTC
 
 
-@dataclass(frozen=True, slots=True)
-class PastRun:
+class PastRun(Struct, frozen=True):
     """A run of the history. Without ``ended_ns`` it is under way, or was killed."""
 
     run_id: int

@@ -9,7 +9,7 @@ its workers hold: ``jobs`` parts or small objects, and their failures. Sizes and
 as plain bytes and seconds.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from osssync.errors import (
     MaxDurationError,
@@ -20,8 +20,7 @@ from osssync.errors import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a run may use up; None is no limit.
 
     ``max_duration_s`` and ``max_transfer_bytes`` are reached by using up as much, as in rclone;

@@ -15,8 +15,9 @@ limits 0.2 s and 20 s as in Alibaba's SDK V2, retry/defaults.py, read 2026-09.
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn, TypeVar
+
+from msgspec import Struct
 
 from osssync.errors import (
     ClockSkewedError,
@@ -35,8 +36,7 @@ MOST_OVERTAKEN = 5
 _MAX_DOUBLINGS = 32  # far above every cap; 2.0**1024 would overflow
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How often and how patiently.
 
     ``retries`` are repeats after the first attempt. Not counted are the first repeat with a

@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 from osssync.columns import Columns, Decision, Unchanged, one_by_one
 from osssync.config import Job, WhenBusy
 from osssync.decisions import decide_all
@@ -215,7 +217,7 @@ def _open_trees(
     def destination() -> Iterator[Columns]:
         return iter(Errand(lambda: list(trees.destination()), connection.stopped).result())
 
-    return replace(trees, destination=destination)
+    return structs.replace(trees, destination=destination)
 
 
 def _extras(job: Job) -> Extras:

@@ -7,7 +7,6 @@ what is to be deleted has to be kept somewhere. The file has no name and ends wi
 import contextlib
 import errno
 import struct
-import tempfile
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -32,6 +31,8 @@ class Spool:
     """
 
     def __init__(self) -> None:
+        import tempfile  # most runs need none
+
         self._count = 0
         try:
             self._file = tempfile.TemporaryFile(prefix="osssync-")  # noqa: SIM115 - closed by close

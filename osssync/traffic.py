@@ -14,8 +14,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from osssync.columns import Decision, Unchanged
@@ -54,8 +54,7 @@ MAX_RESTARTS = 3
 """How often an object is begun again because its source changed under the transfer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """Who hears and records what happens in a run, and who may end it."""
 
     monitor: ShieldedMonitor

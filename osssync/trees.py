@@ -8,9 +8,9 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from osssync.columns import Columns
@@ -38,8 +38,7 @@ def _tells_case_apart() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Trees:
+class Trees(Struct, frozen=True):
     """A job's source and destination, ready to be listed.
 
     Both listings are sorted by key and may be taken once. ``target_of`` gives the key or path of

@@ -103,7 +103,7 @@ def test_every_crc_comes_back_as_it_was(journal, crc):
 def test_any_name_can_be_remembered(journal, name):
     """Names are strangers' text: a key, a target, an address."""
     journal.started("job", name, changed(ENTRY, key=name), PINNED, PART)
-    run_id = journal.begin_run(replace(RUN, source=name))
+    run_id = journal.begin_run(changed(RUN, source=name))
     journal.add_failure(run_id, name, changed(FAILURE, message=name))
 
     assert name == journal.unfinished("job", name).entry.key
@@ -206,10 +206,10 @@ def test_a_run_is_remembered_with_its_end(journal):
     """Sums, exit code and what ended it; the newest first, as many as asked for."""
     totals = Totals(found=3, transferred=2, failed=1, moved_bytes=2**63, elapsed_s=1.5)
     first = journal.begin_run(RUN)
-    second = journal.begin_run(replace(RUN, direction="upload"))
+    second = journal.begin_run(changed(RUN, direction="upload"))
     journal.end_run(second, 99, 5, totals, FAILURE)
 
-    expected = PastRun(second, replace(RUN, direction="upload"), 99, 5, totals, FAILURE)
+    expected = PastRun(second, changed(RUN, direction="upload"), 99, 5, totals, FAILURE)
     assert (expected, PastRun(first, RUN)) == journal.runs(10)
     assert (expected,) == journal.runs(1)
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osssync import spool
 from osssync.errors import DiskFullError, LocalFileError
 from osssync.model import Entry, EntryKind
 from osssync.spool import Spool
@@ -73,7 +72,7 @@ def test_a_full_directory_for_temporary_files_is_told_of(number, kind, monkeypat
         def close(self):
             pass
 
-    monkeypatch.setattr(spool.tempfile, "TemporaryFile", lambda **_: Broken())
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Broken())
 
     with Spool() as spooled, pytest.raises(kind, match="TMPDIR"):
         spooled.append(Entry("a", 1, 2))

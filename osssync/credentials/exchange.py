@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from msgspec import Struct
+
 from osssync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +28,7 @@ class GarbledReplyError(OSError):
     """What came back is not HTTP, was cut short, or does not end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """How to reach the service.
 
     ``proxy`` is ``http://HOST:PORT`` or ``HOST:PORT``; empty for a direct connection. ``timeout_s``
@@ -80,8 +81,7 @@ class Reply:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """A question and what became of it: a reply, or the failure that took its place."""
 
     question: Question

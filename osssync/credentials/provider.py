@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn, Protocol
 
+from msgspec import Struct
+
 from osssync.credentials.locks import ForkSafeLock
 from osssync.credentials.schedule import Pace
 from osssync.errors import CredentialsError
@@ -97,8 +99,7 @@ class _Held:
     refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
+class _Failure(Struct, frozen=True):
     """The last failed fetch. Only its words are kept: a traceback would keep secrets alive."""
 
     message: str

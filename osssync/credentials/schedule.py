@@ -5,11 +5,11 @@ and nodes of a fleet do not ask in the same second; it shortens the hour, the ma
 """
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """The timing of refreshes. Every field is in seconds but ``margin_share``.
 
     The service replaces a six-hour set well ahead of its end, and old and new are both valid until

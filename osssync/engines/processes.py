@@ -16,10 +16,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import reduce
 from queue import Empty, SimpleQueue
 from signal import Signals
+
+from msgspec import Struct
 
 from osssync.engines import messages
 from osssync.engines.child import Child, Crew
@@ -46,8 +47,7 @@ _PATIENCE_S = 10.0  # for a child to end in good order
 _NO_ANSWER = Failure("LocalFileError", "it is gone", 3)
 
 
-@dataclass(frozen=True, slots=True)
-class _Gone:
+class _Gone(Struct, frozen=True):
     child: Child
 
 

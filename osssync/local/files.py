@@ -14,9 +14,10 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Self
+
+from msgspec import Struct
 
 from osssync.config import Fsync
 from osssync.errors import LocalFileError, OsssyncError, UnsafeKeyError
@@ -38,8 +39,7 @@ _FOUND_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NOT_OURS = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
 
 
-@dataclass(frozen=True, slots=True)
-class PartNames:
+class PartNames(Struct, frozen=True):
     """What a run's part files are called, and where those being written are told of.
 
     ``salt`` is what their names depend on beside their target. Two runs with the same salt would

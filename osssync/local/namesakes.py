@@ -9,7 +9,6 @@ full, and the keys themselves in a temporary file without a name.
 """
 
 import contextlib
-import tempfile
 from array import array
 from collections.abc import Callable
 from types import TracebackType
@@ -102,6 +101,8 @@ class Namesakes:
         return self._keys is not None and self._names.get(_hash(key)) != 0
 
     def _open(self) -> IO[bytes]:
+        import tempfile  # most runs need none
+
         try:
             return tempfile.TemporaryFile(prefix="osssync-")
         except OSError as error:

@@ -12,10 +12,11 @@ import os
 import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 from typing import Protocol
+
+from msgspec import Struct
 
 from osssync.columns import Columns
 from osssync.errors import LocalFileError, UsageError
@@ -45,8 +46,7 @@ _SPECIAL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
+class _Level(Struct, frozen=True):
     """A directory being walked: what is left of it in key order, and who it is."""
 
     rest: Iterator[list[str] | str]  # names of files, or one of a directory, which ends in "/"

@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
+
+from msgspec import Struct
 
 from osssync.config import CredentialSettings, CredentialSource, OssSettings
 from osssync.credentials.metadata import MetadataService
@@ -32,8 +33,7 @@ LARGE_SKEW_S = 60.0
 """A clock that is further off than this is worth a word; OSS itself tolerates 15 minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How often a call is repeated, and what waits between; ``wait`` is True when it is to stop."""
 
     retries: int = 9

@@ -6,6 +6,7 @@ Threads and fibers dial alike; a fiber gives way while it waits for the other si
 import socket
 import ssl
 from base64 import b64encode
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -94,11 +95,13 @@ def dial(
 
 
 def _connect(host: str, port: int, loop: Loop | None, connect_s: float) -> socket.socket:
+    # Text would load Python's tables for names that are not ASCII.
+    name: Any = host.encode() if host.isascii() else host
     if loop is None:
-        return socket.create_connection((host, port), connect_s)
+        return socket.create_connection((name, port), connect_s)
     failure: OSError | None = None
     for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
+        name, port, type=socket.SOCK_STREAM
     ):
         sock = socket.socket(family, kind, protocol)
         try:

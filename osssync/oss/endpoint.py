@@ -6,8 +6,9 @@ Source: https://www.alibabacloud.com/help/en/oss/user-guide/regions-and-endpoint
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from osssync.config import OssSettings, SignatureVersion
 from osssync.errors import OsssyncError, UsageError
@@ -19,8 +20,7 @@ _ACCELERATE_HOSTS = ("oss-accelerate.aliyuncs.com", "oss-accelerate-overseas.ali
 _BUCKET_HOST = re.compile(r"([a-z0-9][a-z0-9-]+)\.(oss-[a-z0-9-]+\.aliyuncs\.com)")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where to send requests and for which region to sign them.
 
     ``url`` is scheme, host and, if not the scheme's own, port; no slash at the end. ``region`` is

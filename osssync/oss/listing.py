@@ -11,10 +11,10 @@ Source: https://www.alibabacloud.com/help/en/oss/developer-reference/listobjects
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from osssync.columns import Columns
@@ -48,8 +48,7 @@ SYMLINK = "symlink"
 """The note of a symlink entry: its size and time are the link's own, not the target's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Up to 1,000 objects and common prefixes, each in the order of UTF-8 bytes.
 
     Keys and prefixes are whole, not relative to the prefix that was listed. An entry whose key is

@@ -4,8 +4,6 @@ Source: https://www.alibabacloud.com/help/en/oss/developer-reference/common-http
 .../headobject, read 2026-09.
 """
 
-from email.utils import parsedate_to_datetime
-
 from msgspec import Struct
 
 from osssync.errors import IntegrityError
@@ -120,6 +118,8 @@ def content_length(headers: Headers) -> int | None:
 
 def http_time_ns(text: str) -> int:
     """An HTTP date in epoch nanoseconds; 0 for none or one that cannot be read."""
+    from email.utils import parsedate_to_datetime  # a listing, and many a run, has none
+
     try:
         return int(parsedate_to_datetime(text).timestamp()) * 1_000_000_000
     except ValueError:

@@ -1,7 +1,6 @@
 """What goes to OSS and what comes back, and the route between: plain data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from msgspec import Struct
 
@@ -31,8 +30,7 @@ class Reply(Struct, frozen=True):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """How requests of one process reach OSS; buckets share it."""
 
     settings: OssSettings

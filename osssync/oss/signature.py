@@ -15,7 +15,6 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
-from email.utils import formatdate
 from operator import methodcaller
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
@@ -249,18 +248,23 @@ class SignerV1(_Signer):
     ) -> bytes:
         """As ``SignerV4.sign``."""
         identity = self._identity()
-        signed = {"date": formatdate(self._clock_offset.now(), usegmt=True)}
+        signed = {"date": self._date()}
         if identity.token:
             signed["x-oss-security-token"] = identity.token
         signature = _signature_v1(identity, method, unquote(uri), params, {**headers, **signed})
         signed["authorization"] = f"OSS {identity.access_key_id}:{signature}"
         return header_lines(signed)
 
+    def _date(self) -> str:
+        from email.utils import formatdate  # V4 does without
+
+        return formatdate(self._clock_offset.now(), usegmt=True)
+
     def _sign_request(self, req: SdkRequest, bucket_name: str, key: str) -> None:
         identity = self._identity()
         if identity.token:
             req.headers["x-oss-security-token"] = identity.token
-        req.headers["date"] = formatdate(self._clock_offset.now(), usegmt=True)
+        req.headers["date"] = self._date()
         signature = _signature_of_sdk(identity, req, bucket_name, key)
         req.headers["authorization"] = f"OSS {identity.access_key_id}:{signature}"
 

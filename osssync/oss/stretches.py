@@ -18,7 +18,8 @@ import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from osssync.columns import NO_ENTRIES, Columns
 from osssync.errors import InterruptedRunError, OsssyncError
@@ -50,8 +51,7 @@ IDLE_SHARE = 0.2
 """The share of their time that who lists waits for pages, above which more is read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """A page to be asked for, in the words of ``Bucket.list_page``."""
 
     prefix: str
@@ -63,8 +63,7 @@ class Query:
 Ask = Callable[[Query], Errand[Page]]
 
 
-@dataclass(slots=True)
-class _Stretch:
+class _Stretch(Struct):
     """Keys after ``position`` up to and with ``end`` (None: all others), read page by page."""
 
     position: str = ""

@@ -15,17 +15,18 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 from xml.parsers.expat import ExpatError
 
+from msgspec import Struct
+
 from osssync import errors
 from osssync.keys import display
+from osssync.oss.replies import http_time_ns
 
 _CODES_OF_REFUSED_CREDENTIALS = frozenset(
     (
@@ -57,8 +58,7 @@ def _nobody() -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorReply:
+class ErrorReply(Struct, frozen=True):
     """The facts of an error reply. ``details`` are the elements of its XML body."""
 
     subject: str  # operation and address
@@ -238,11 +238,7 @@ def _server_time_s(reply: ErrorReply) -> float:
     try:
         return datetime.fromisoformat(reply.details.get("ServerTime") or "").timestamp()
     except ValueError:
-        pass
-    try:
-        return parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
-    except ValueError:
-        return 0.0
+        return http_time_ns(reply.headers.get("date", "")) / 1e9
 
 
 def from_transport(error: BaseException, subject: str) -> errors.OsssyncError:

@@ -13,7 +13,8 @@ nothing below it and nothing stays in it.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from osssync.errors import UsageError
 from osssync.filters import Filters
@@ -23,8 +24,7 @@ from osssync.model import Entry, EntryKind
 _LIMIT = re.compile(r"(\d{1,18})(%?)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """The most a run may delete: entries, or hundredths of the destination if ``is_percent``."""
 
     amount: int
@@ -62,16 +62,14 @@ def parse_max_delete(text: str) -> Limit:
     return limit
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteGuards:
+class DeleteGuards(Struct, frozen=True):
     """What has to hold before anything is deleted, as far as the user may change it."""
 
     max_delete: Limit = DEFAULT_LIMIT
     allow_empty_source: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What a run knows when its transfers are over. The defaults forbid every delete.
 
     Directories and markers do not count as found, so a source of nothing else is empty.
@@ -133,8 +131,7 @@ def _unlikely(guards: DeleteGuards, facts: Facts) -> str:
     return ""
 
 
-@dataclass(slots=True)
-class Doomed:
+class Doomed(Struct):
     """Picks what to delete out of the pairs of one merge, fed in key order; counts on the way.
 
     Memory is the directories above the present key.

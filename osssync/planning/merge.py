@@ -9,9 +9,10 @@ they say the same.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import compress, islice
 from operator import ge
+
+from msgspec import Struct
 
 from osssync.columns import Columns
 from osssync.errors import OsssyncError
@@ -29,8 +30,7 @@ CountAlike = Callable[[Columns, Columns], int]
 """How many plain files at the head of the one are the same in the other, and called the same."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Alike:
+class Alike(Struct, frozen=True, eq=False):
     """Files that both sides have, one for one, with nothing to do about any."""
 
     source: Columns

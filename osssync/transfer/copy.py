@@ -6,7 +6,8 @@ again:        RESUME list parts ─▶ PART what is missing … ─▶ FINISH
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from osssync.errors import (
     IntegrityError,
@@ -21,8 +22,7 @@ from osssync.transfer.resume import confirmed_parts, hash_of_headers, is_whole
 from osssync.transfer.steps import of_complete, pinned_of
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """The steps of a server-side copy between two trees of OSS in one region."""
 
     source: Bucket

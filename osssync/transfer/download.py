@@ -7,7 +7,8 @@ again:  RESUME read the part file, compare CRCs ─▶ PART what is missing … 
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from osssync.errors import (
     IntegrityError,
@@ -30,8 +31,7 @@ def never_stopped() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(Struct, frozen=True):
     """The steps of a download from below ``prefix`` of ``bucket`` into ``root``."""
 
     bucket: Bucket

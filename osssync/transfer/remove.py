@@ -12,9 +12,10 @@ Source: OSS "DeleteMultipleObjects", "DeleteObject" (help.aliyun.com, read 2026-
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
+
+from msgspec import Struct
 
 from osssync.errors import NotFoundError, OssError, OsssyncError
 from osssync.keys import display, relative_directory, relative_path
@@ -32,8 +33,7 @@ MOST_SPLITS = MAX_DELETES
 key of one batch. A run that may delete nothing at all pays for that once, not a request a key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(Struct, frozen=True):
     """What became of one entry. ``failure`` is None if it is gone, else why it is still there."""
 
     entry: Entry

@@ -8,7 +8,8 @@ again:  RESUME fstat, list parts ─▶ PART what is missing … ─▶ FINISH
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from osssync.checksums import crc64
 from osssync.errors import InterruptedRunError, NotFoundError, SourceChangedError
@@ -60,8 +61,7 @@ class RangeBody:
         self.crc64 = crc64(view, self.crc64)
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """The steps of an upload from below ``root`` to below ``prefix`` of ``bucket``."""
 
     root: str

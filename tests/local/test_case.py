@@ -1,6 +1,7 @@
 """Names where case does not count: which are one file, and whether a directory is such a place."""
 
 import os
+import tempfile
 import unicodedata
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def test_the_second_hears_of_the_first():
 
 def test_where_case_counts_nothing_is_remembered(monkeypatch):
     """No table is filled, and no file is made."""
-    monkeypatch.setattr(namesakes.tempfile, "TemporaryFile", None)
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
 
     assert ["", ""] == names_of(["A", "a"], ignores=False)
 
@@ -199,7 +200,7 @@ def test_what_has_no_room_says_so(monkeypatch):
     def refuse(**_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(namesakes.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
 
     with pytest.raises(namesakes.LocalFileError, match="TMPDIR"):
         names_of(["a"])
