@@ -12,7 +12,6 @@ a run only if something is left to do.
 
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -27,6 +26,7 @@ from osssync.limits import Budget, Prospects
 from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task, Unfinished
 from osssync.planning.assembly import Assembly
 from osssync.planning.split import clean_up_task, first_task, fresh_step, part_size_of
+from osssync.planning.turns import Turns
 from osssync.progress import ShieldedMonitor
 from osssync.report import Tally
 from osssync.transfer.worker import failure_of
@@ -85,7 +85,7 @@ class Traffic:
         self._job_key = job_key(job)
         self._left = {one.target: one for one in self._journal.all_unfinished(self._job_key)}
         self._open: dict[int, Assembly] = {}
-        self._hungry: deque[Assembly] = deque()  # may have a task to give
+        self._turns = Turns()
         self._small: dict[int, Task] = {}  # in flight: objects that are one task and nothing else
         self._next_small: Task | None = None
         self._ending: set[int] = set()  # objects whose last step is in flight
@@ -196,12 +196,13 @@ class Traffic:
 
     def _next_task(self, actions: Iterator[Decision], parallel: int) -> Task | None:
         while True:
-            while self._hungry:
-                assembly = self._hungry[0]
+            while self._turns:
+                assembly = self._turns.first
                 task = assembly.ready(parallel)
                 if task is None:
-                    self._hungry.popleft()
+                    self._turns.drop()
                 elif task.step in _TIDYING_STEPS or not self._ends_as_spent():
+                    self._turns.pass_on()
                     return task
                 else:  # given back: it will not be done
                     assembly.feed(Outcome(task, failure=self._put_away()))
@@ -284,7 +285,7 @@ class Traffic:
 
     def _add(self, assembly: Assembly) -> None:
         self._open[assembly.object_number] = assembly
-        self._hungry.append(assembly)
+        self._turns.add(assembly)
 
     def _take(self, outcome: Outcome) -> None:
         self._in_flight -= 1
@@ -320,7 +321,7 @@ class Traffic:
 
     def _go_on(self, assembly: Assembly) -> None:
         if assembly.outcome is None:
-            self._hungry.append(assembly)
+            self._turns.add(assembly)
         elif self._open.pop(assembly.object_number, None) is not None:
             first = assembly.first
             self._ending.discard(assembly.object_number)

@@ -1,5 +1,6 @@
 """A file appears whole or not at all, never outside the root; a source that changes is noticed."""
 
+import contextlib
 import errno
 import os
 import resource
@@ -7,6 +8,7 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -334,6 +336,44 @@ def test_without_preallocation_a_part_file_still_has_its_size(root, below, monke
     name = root.create_part(("f",), 12345)
 
     assert (below / name).stat().st_size == 12345
+
+
+class Slow:
+    """A clock by which whatever is measured takes ten seconds."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self):
+        self.now_s += 10.0
+        return self.now_s
+
+
+LARGE = 64 << 20
+
+
+@pytest.mark.parametrize("is_slow", [True, False])
+def test_space_is_reserved_where_that_costs_no_time(root, below, monkeypatch, is_slow):
+    """Where every page would be made now (tmpfs), only the first ones are; the size is right."""
+    clock = Slow() if is_slow else lambda: 0.0
+    monkeypatch.setattr(system_calls.time, "perf_counter", clock)
+
+    part = below / root.create_part(("f",), LARGE)
+
+    assert (part.stat().st_size, part.stat().st_blocks * 512 >= LARGE) == (LARGE, not is_slow)
+
+
+@pytest.mark.parametrize("blocks", [0, 1 << 30])
+def test_where_space_is_not_reserved_it_is_looked_for(root, below, monkeypatch, blocks):
+    """A full disk shows at once; a file system without limits (no blocks at all) is never full."""
+    monkeypatch.setattr(system_calls.time, "perf_counter", Slow())
+    nearly_full = SimpleNamespace(f_blocks=blocks, f_bfree=1, f_frsize=4096)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: nearly_full)
+
+    with pytest.raises(DiskFullError) if blocks else contextlib.nullcontext():
+        root.create_part(("f",), LARGE)
+
+    assert len(_names(below)) == (not blocks)
 
 
 @pytest.mark.parametrize("size", [0, 1])
