@@ -6,7 +6,8 @@
 The same code serves threads and fibers. A thread's socket blocks in the kernel, with the kernel's
 own time limit, so that one call fills a whole buffer; a fiber's never blocks, and gives way.
 
-Source: socket(7) SO_RCVTIMEO, recv(2) MSG_WAITALL; read 2026-11.
+Source: socket(7) SO_RCVTIMEO and SO_RCVLOWAT, recv(2) MSG_WAITALL, Linux's tcp_set_rcvlowat and
+tcp_recvmsg_locked; read 2026-11.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import select
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
@@ -27,6 +29,8 @@ BUFFER_BYTES = 1 << 20
 
 BUFFERS = (bytes, bytearray, memoryview, mmap.mmap)
 _TOGETHER_BYTES = 1 << 16  # a body up to here leaves in one call with its head
+_NAP_BYTES = 1 << 19  # a thread is not woken for less of a large body: each time costs it 10 µs
+_LEAST_NAP_BYTES = 1 << 16
 _MAX_CHUNK_LINE = 4096
 _LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)  # plain: the names cost more than the call
 _END_OF_HEAD = b"\r\n\r\n"
@@ -96,6 +100,9 @@ class Channel:
         self._start = self._end = 0  # what has come and was not taken
         self._left: int | None = 0  # bytes of the body, or of its chunk, still to take; None: all
         self._chunked = self._in_chunk = False
+        self._naps = sys.platform == "linux" and bool(self._wait_all)
+        self._nap = 0  # how much of this body must come for a thread to be woken; 0: any
+        self._low_water = 1  # what the kernel was told of it
         self._keeps_alive = True
         self.heard = False
         """Whether anything of the current reply has come."""
@@ -181,6 +188,9 @@ class Channel:
         self._in_chunk = False
         if head.chunked:
             self._left = 0
+        if self._naps:
+            nap = min((self._left or 0) // 4, _NAP_BYTES)
+            self._nap = nap if nap >= _LEAST_NAP_BYTES else 0
         return head
 
     def take(self, most: int = BUFFER_BYTES) -> memoryview:
@@ -225,13 +235,26 @@ class Channel:
             self._buffer.move(0, self._start, have)
             self._start, self._end = 0, have
         while self._end < wanted:
-            count = self._receive(self._view[self._end : wanted])
+            stop = self._sleep_to(wanted) if self._nap else wanted
+            count = self._receive(self._view[self._end : stop])
             if count == 0:
                 if until_close:
                     break
                 raise ClosedEarlyError(f"with {self._missing(wanted)} B more expected")
             self._end += count
         return min(self._end, wanted)
+
+    def _sleep_to(self, wanted: int) -> int:
+        """Up to where to receive without being woken often: as much must come behind that.
+
+        The last bytes would be waited for in vain, so they are received as they come.
+        """
+        sure = (self._left or 0) - self._nap
+        low_water = self._nap if self._end < sure else 1
+        if low_water != self._low_water:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low_water)
+            self._low_water = low_water
+        return min(wanted, sure) if low_water > 1 else wanted
 
     def _missing(self, wanted: int) -> int:
         """Bytes of the body that did not come; ``wanted`` is how many the buffer should hold."""
