@@ -217,6 +217,12 @@ def test_a_difference_of_one_byte_or_one_name_is_found(tmp_path: Path) -> None:
     assert material.difference(source, copy) == ("1 files are missing or too many, such as .f.part")
 
 
+def test_memory_is_claimed_and_given_back(tmp_path: Path) -> None:
+    material.claim(tmp_path / "claimed", 3 * races.MIB + 1)
+
+    assert not list(tmp_path.iterdir())
+
+
 def test_uploads_are_compared_without_their_bucket() -> None:
     """CRC, size and key of every object; one more, less or other is told."""
     source = "00aa 5 d/x\n00bb 6 d/y\n"

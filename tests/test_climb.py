@@ -52,6 +52,17 @@ def test_a_machine_that_we_fill_with_our_server_is_left_alone():
     assert {16} == set(levels)
 
 
+@pytest.mark.parametrize(("idle", "steps"), [(0.9, [8, 32, 64]), (0.3, [4, 8, 16, 32, 64])])
+def test_an_idle_machine_lets_it_climb_in_great_steps(idle, steps):
+    """A part from far away is short beside the wait for it, and a run may last a second."""
+    climb = Climb(2, 64, 2)
+
+    levels = drive(climb, 2, lambda level: 100 * level, busy=lambda _level: 0.05, idle=idle)
+
+    assert steps == [level for level, _ in itertools.groupby(levels) if level > 2]
+    assert 64 in levels[: 3 * len(steps) + 3]  # each window is two or three looks
+
+
 def test_what_others_do_does_not_hold_us():
     """A machine may be full of work while we wait for answers."""
     climb = Climb(16, 256, 2)
@@ -72,6 +83,18 @@ def test_a_climb_without_gain_is_taken_back():
     assert levels.count(16) > 0.75 * len(levels)
     assert 1 == len([1 for one, other in itertools.pairwise(levels) if (one, other) == (16, 32)])
     assert REST_S > 1
+
+
+def test_a_climb_that_pays_late_is_kept():
+    """Processes and connections have to begin first."""
+    climb, levels = Climb(16, 256, 2), []
+    for eighth in range(20):
+        pays = max(levels[:-1], default=16)  # the level of one window ago
+        for _ in range(10 * pays):
+            climb.moved(4096)
+        levels.append(climb.look(100.0 + eighth / 8, 0.0, 0))
+
+    assert 256 == levels[-1]
 
 
 def test_throttling_is_no_time_to_climb():

@@ -3,7 +3,7 @@
 for each material: make it, load it into the server
     for each race of it:   a lap that does not count, then A B C, A B C, …
                            a different one first in every round
-        empty the destination → run → compare every byte (not timed)
+        empty the destination, claim its memory → run, timed → compare every byte
 """
 
 from collections.abc import Iterator, Sequence
@@ -96,6 +96,7 @@ class Course:
         files = self._files(race)
         if race.direction is Direction.DOWN:
             material.empty(files)
+            material.claim(self.place / "claimed", race.material.total)
         self.server.ask("forget")
         if race.direction is Direction.UP:
             self.server.ask(f"{bodies}/{_profile(race, peer)}")
