@@ -111,7 +111,3 @@ def write_all(fd: int, data: Buffer, offset: int) -> None:
         offset += count
         count = os.pwrite(fd, view, offset)
         view = view[count:]
-
-
-def _target(components: tuple[str, ...]) -> bytes:
-    return "/".join(components).encode()
