@@ -114,6 +114,11 @@ class Loop:
         for _ in range(min(count, len(self._parked))):
             self._ready.append(self._parked.popleft())
 
+    def turn(self) -> None:
+        """Wait, in a fiber, until all others have come as far as they can."""
+        self._ready.append(getcurrent())
+        self._hub.switch()
+
     def watch(self, descriptor: int) -> None:
         """Tell of this socket from now on; closing it ends that."""
         self._missed.discard(descriptor)
