@@ -19,7 +19,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, Pipe
 from queue import SimpleQueue
@@ -37,8 +36,14 @@ from osssync.transfer.worker import Worker, failure_of
 LINGER_S = 0.003
 """For how long outcomes are collected."""
 
+LONG_LINGER_S = 0.02
+"""The same for tasks that keep a thread busy: their successors are here long before."""
+
 BATCH = 64
 """So many outcomes are told at once at the latest."""
+
+BATCH_BYTES = 8 << 20
+"""Outcomes of so many bytes are told at once, too: who moves them may run dry."""
 
 _COLLECT_EVERY = 50_000  # new containers; what tasks make has no cycles
 
@@ -227,7 +232,9 @@ class _Service:
         self._worker = worker
         self._fibers = Fibers(worker, 1, self._deliver)
         self._threads = Threads(worker, 1, self._collect)
-        self._done: deque[Outcome] = deque()
+        self._telling = threading.Lock()  # guards what is done
+        self._done: list[Outcome] = []
+        self._done_bytes = 0
         self._due_s = float("inf")  # when what is done must be told at the latest
         self._holds = 0  # tasks without an outcome that was told
 
@@ -270,24 +277,32 @@ class _Service:
         return None
 
     def _collect(self, outcomes: Sequence[Outcome]) -> None:
-        """From the threads."""
-        self._done.extend(outcomes)
-        self._fibers.loop.wake()
+        """From the threads. Only the first of a batch wakes the loop, and the one that fills it."""
+        with self._telling:
+            is_first = not self._done
+            self._done.extend(outcomes)
+            self._done_bytes += sum(outcome.moved_bytes for outcome in outcomes)
+            is_full = self._is_full()
+        if is_first or is_full:
+            self._fibers.loop.wake()
+
+    def _is_full(self) -> bool:
+        return len(self._done) >= min(self._holds, BATCH) or self._done_bytes >= BATCH_BYTES
 
     def _deliver(self, outcomes: Sequence[Outcome]) -> float:
         """Tell what is done, in batches: a message costs as much as the work for an object."""
         if self._threads.broken is not None:
             os._exit(_BROKEN)
-        self._done.extend(outcomes)
-        count = len(self._done)
-        if not count:
-            return LOOK_AROUND_S
-        now_s = time.monotonic()
-        self._due_s = min(self._due_s, now_s + LINGER_S)
-        if count < self._holds and count < BATCH and now_s < self._due_s:
-            return self._due_s - now_s
-        self._due_s = float("inf")
-        self._holds -= count
-        told = [self._done.popleft() for _ in range(count)]
+        with self._telling:
+            self._done.extend(outcomes)
+            if not self._done:
+                return LOOK_AROUND_S
+            now_s = time.monotonic()
+            self._due_s = min(self._due_s, now_s + (LINGER_S if outcomes else LONG_LINGER_S))
+            if not self._is_full() and now_s < self._due_s:
+                return self._due_s - now_s
+            told, self._done, self._done_bytes = self._done, [], 0
+            self._due_s = float("inf")
+            self._holds -= len(told)
         self._speaker.say(messages.pack_outcomes(self._worker.effort, told))
         return LOOK_AROUND_S

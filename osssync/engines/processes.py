@@ -23,7 +23,7 @@ from signal import Signals
 from msgspec import Struct
 
 from osssync.engines import messages
-from osssync.engines.child import Child, Crew
+from osssync.engines.child import BATCH_BYTES, Child, Crew
 from osssync.engines.local import FAREWELL_S, LOOK_AROUND_S, LocalEngine
 from osssync.errors import LocalFileError
 from osssync.model import Effort, Failure, Outcome, Step, Task, Width
@@ -217,17 +217,24 @@ class Processes:
         self._give_long()
 
     def _give_long(self) -> None:
-        """To the child that has fewest bytes ahead, while it may run dry."""
+        """To children that may run dry, in batches; first to who has fewest bytes ahead."""
         if self._waiting and (self._is_stopping or not self._children):
             self._local.submit(tuple(self._waiting))
             self._waiting.clear()
-        while self._waiting:
-            child = min(self._children, key=_bytes_ahead)
-            if _bytes_ahead(child) >= self._crew.width.long * AHEAD_BYTES:
-                return
+        least = self._crew.width.long * AHEAD_BYTES
+        most = least + self._crew.width.long * BATCH_BYTES
+        hungry = [child for child in self._children if _bytes_ahead(child) < least]
+        batches: dict[Child, list[object]] = {child: [] for child in hungry}
+        while self._waiting and hungry:
+            child = min(hungry, key=_bytes_ahead)
+            if _bytes_ahead(child) >= most:
+                break
             task = self._waiting.popleft()
             child.bytes_given += _bytes_of(task)
-            _tell(child, messages.TASKS, [self._packed(task, child)])
+            batches[child].append(self._packed(task, child))
+        for child, batch in batches.items():
+            if batch:
+                _tell(child, messages.TASKS, batch)
 
     def _packed(self, task: Task, child: Child) -> object:
         number = self._numbers = self._numbers + 1

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from osssync.config import Job, LocalAddress, OssAddress, TransferSettings
-from osssync.engines import processes
+from osssync.engines import messages, processes
 from osssync.engines.child import Crew, fork, serve, spawn
 from osssync.engines.local import LocalEngine
 from osssync.engines.processes import Processes
@@ -121,9 +121,9 @@ def test_the_tasks_of_a_killed_child_are_done_all_the_same(
     )
 
 
-def large(count):
-    """Objects of 16 MiB, one task each, that last until they are released."""
-    return [changed(one, entry=changed(one.entry, size=16 << 20)) for one in tasks("long", count)]
+def large(count, size=16 << 20):
+    """Objects of one task each, that last until they are released."""
+    return [changed(one, entry=changed(one.entry, size=size)) for one in tasks("long", count)]
 
 
 def test_long_tasks_are_kept_until_a_child_may_run_dry(engine, crew, worker, monkeypatch):
@@ -136,8 +136,34 @@ def test_long_tasks_are_kept_until_a_child_may_run_dry(engine, crew, worker, mon
     given = [len(child.tasks) for child in crew.call()]
     worker.release()
 
-    assert [3, 3] == given  # two places each, and what keeps them busy
+    assert [4, 4] == given  # two places each, what keeps them busy, and a batch
     assert list(range(40)) == numbers(fetch(engine, 40))
+
+
+def test_long_tasks_are_given_and_told_of_in_batches(engine, worker, monkeypatch):
+    """Each message wakes threads, which take turns at the lock with those that work."""
+    given, told = [], []
+    tell, unpack = processes._tell, messages.unpack
+
+    def count_given(child, kind, *content):
+        given.append(kind)
+        tell(child, kind, *content)
+
+    def count_told(message):
+        kind, *content = unpack(message)
+        told.append(kind)
+        return kind, *content
+
+    monkeypatch.setattr(processes, "LEAD", 0)
+    monkeypatch.setattr(processes, "_tell", count_given)
+    monkeypatch.setattr(messages, "unpack", count_told)
+    engine.submit(large(400, size=1 << 20))
+    wait_until(lambda: worker.count("begun") == JOBS)
+    worker.release()
+
+    assert list(range(400)) == numbers(fetch(engine, 400))
+    assert given.count(messages.TASKS) < 100
+    assert told.count(messages.OUTCOMES) < 100
 
 
 def test_long_tasks_that_no_child_was_given_come_back_as_well(
