@@ -12,9 +12,7 @@ tcp_recvmsg_locked; read 2026-11.
 
 import contextlib
 import mmap
-import select
 import socket
-import ssl
 import struct
 import sys
 from collections.abc import Iterable
@@ -22,6 +20,7 @@ from typing import Protocol, runtime_checkable
 
 from osssync.errors import SourceChangedError
 from osssync.fibers import Loop
+from osssync.oss.tls import WIRE_BYTES, Tls
 from osssync.oss.wire import MAX_HEAD_BYTES, BrokenReplyError, Head, parse_chunk_size, parse_head
 
 BUFFER_BYTES = 1 << 20
@@ -31,8 +30,11 @@ BUFFERS = (bytes, bytearray, memoryview, mmap.mmap)
 _TOGETHER_BYTES = 1 << 16  # a body up to here leaves in one call with its head
 _NAP_BYTES = 1 << 19  # a thread is not woken for less of a large body: each time costs it 10 µs
 _LEAST_NAP_BYTES = 1 << 16
+_AHEAD_BYTES = WIRE_BYTES + (1 << 15)  # of TLS, taken before what is in it is looked at
 _MAX_CHUNK_LINE = 4096
-_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)  # plain: the names cost more than the call
+_NOW = int(socket.MSG_DONTWAIT)  # plain: the names cost more than the call
+_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+_ALL = int(socket.MSG_WAITALL)
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -75,13 +77,13 @@ class ClosedEarlyError(ConnectionError):
 
 
 class Channel:
-    """A connected socket and its buffer; one request at a time.
+    """A connected socket and its buffer, perhaps with TLS between; one request at a time.
 
     Every wait raises TimeoutError if nothing moves for ``timeout_s`` seconds, and OSError as the
     system does.
 
     Args:
-        sock: connected, its handshake done.
+        sock: connected.
         loop: of the fibers that will use it; None for threads.
         timeout_s: without a single byte either way.
     """
@@ -91,39 +93,60 @@ class Channel:
         self.loop = loop
         self.uses = 0
         """Requests sent so far."""
-        self._timeout_s = timeout_s
+        self.tls: Tls | None = None
         self._fd = sock.fileno()
-        self._is_secure = isinstance(sock, ssl.SSLSocket)
-        self._wait_all = 0 if self._is_secure or loop else int(socket.MSG_WAITALL)
+        self._has_asked = True  # and nothing has come since: a fiber need not look
         self._buffer = mmap.mmap(-1, BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0  # what has come and was not taken
         self._left: int | None = 0  # bytes of the body, or of its chunk, still to take; None: all
         self._chunked = self._in_chunk = False
-        self._naps = sys.platform == "linux" and bool(self._wait_all)
+        self._naps = sys.platform == "linux" and loop is None
         self._nap = 0  # how much of this body must come for a thread to be woken; 0: any
         self._low_water = 1  # what the kernel was told of it
         self._keeps_alive = True
         self.heard = False
         """Whether anything of the current reply has come."""
-        if loop is None:
-            _limit_waits(sock, timeout_s)
+        self.limit_waits(timeout_s)
+
+    def limit_waits(self, timeout_s: float) -> None:
+        """Wait so long for a single byte either way, from now on."""
+        self._timeout_s = timeout_s
+        if self.loop is None:
+            self.sock.settimeout(None)
+            seconds = int(timeout_s)
+            limit = struct.pack("@ll", seconds, int((timeout_s - seconds) * 1e6))
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+    def secure(self, tls: Tls) -> None:
+        """Shake hands; everything after that goes through ``tls``.
+
+        Raises:
+            ssl.SSLError: the other side is not to be trusted, or does not speak TLS.
+        """
+        try:
+            while not tls.shake_hands():
+                self._feed(tls)
+        finally:  # an alert says why
+            with contextlib.suppress(OSError):
+                self._send_plain(tls.unsent())
+        self.tls = tls
 
     def is_stale(self) -> bool:
         """Whether the other side has closed it, or said something unasked, while it was idle."""
         if self.loop is not None and not self.loop.was_readable(self._fd):
             return False
-        if self._is_secure:
-            poll = select.poll()
-            poll.register(self._fd, select.POLLIN)
-            return bool(poll.poll(0))
         try:
-            self.sock.recv(1, _LOOK)
+            if self.tls is None:
+                self.sock.recv(1, _LOOK)
+                return True
+            self.tls.feed(self.sock.recv_into(self.tls.wire, 0, _NOW))
+            return self.tls.open_into(self._view) is not None  # else it was TLS's own business
         except BlockingIOError:
             return False
         except OSError:
             return True
-        return True
 
     @property
     def is_read(self) -> bool:
@@ -143,7 +166,7 @@ class Channel:
     def break_off(self) -> None:
         """End whatever another thread waits for here; it will see the connection closed."""
         with contextlib.suppress(OSError):
-            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+            self.sock.shutdown(socket.SHUT_RDWR)
 
     def send(self, head: bytes, body: Body | None) -> None:
         """Send a request.
@@ -153,6 +176,7 @@ class Channel:
         """
         self.uses += 1
         self.heard = False
+        self._has_asked = True
         self._start = self._end = 0
         if body is None:
             self._send(head)
@@ -189,7 +213,7 @@ class Channel:
         if head.chunked:
             self._left = 0
         if self._naps:
-            nap = min((self._left or 0) // 4, _NAP_BYTES)
+            nap = min((self._left or 0) // 4, WIRE_BYTES if self.tls else _NAP_BYTES)
             self._nap = nap if nap >= _LEAST_NAP_BYTES else 0
         return head
 
@@ -249,7 +273,7 @@ class Channel:
 
         The last bytes would be waited for in vain, so they are received as they come.
         """
-        sure = (self._left or 0) - self._nap
+        sure = (self._left or 0) - self._nap - (_AHEAD_BYTES if self.tls else 0)
         low_water = self._nap if self._end < sure else 1
         if low_water != self._low_water:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low_water)
@@ -285,27 +309,48 @@ class Channel:
 
     def _receive(self, view: memoryview, *, some: bool = False) -> int:
         """Fill ``view``, or get ``some`` of what is there; 0 at the end."""
+        tls = self.tls
+        if tls is None:
+            return self._receive_plain(view, some=some)
+        if not tls.has_some:
+            self._feed(tls)
+        while (count := tls.open_into(view)) is None:
+            self._feed(tls)
+        return count
+
+    def _feed(self, tls: Tls) -> None:
+        """Let the other side know what TLS wants, and wait for some of what it says."""
+        if said := tls.unsent():
+            self._send_plain(said)
+        tls.feed(self._receive_plain(tls.wire, some=True))
+
+    def _receive_plain(self, view: memoryview, *, some: bool) -> int:
         if self.loop is not None:
             return self._receive_in_fiber(view, self.loop)
         try:
-            if some or not self._wait_all:
-                return self.sock.recv_into(view)
-            return self.sock.recv_into(view, len(view), self._wait_all)
+            return self.sock.recv_into(view, 0, 0 if some else _ALL)
         except BlockingIOError:
             raise TimeoutError("timed out") from None
 
     def _receive_in_fiber(self, view: memoryview, loop: Loop) -> int:
-        if not self.heard and not self._is_secure:  # an answer takes its time
+        if self._has_asked:  # an answer takes its time
+            self._has_asked = False
             loop.wait_readable(self._fd, self._timeout_s)
         while True:
             try:
                 return self.sock.recv_into(view)
-            except (BlockingIOError, ssl.SSLWantReadError):
+            except BlockingIOError:
                 loop.wait_readable(self._fd, self._timeout_s)
-            except ssl.SSLWantWriteError:
-                loop.wait_writable(self._fd, self._timeout_s)
 
     def _send(self, data: bytes | memoryview) -> None:
+        if self.tls is None:
+            self._send_plain(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), WIRE_BYTES):
+            self._send_plain(self.tls.seal(view[start : start + WIRE_BYTES]))
+
+    def _send_plain(self, data: bytes | memoryview) -> None:
         if self.loop is not None:
             self._send_in_fiber(data, self.loop)
             return
@@ -323,10 +368,8 @@ class Channel:
                 if sent == len(data):
                     return
                 view = memoryview(data)[sent:]
-            except (BlockingIOError, ssl.SSLWantWriteError):
+            except BlockingIOError:
                 loop.wait_writable(self._fd, self._timeout_s)
-            except ssl.SSLWantReadError:
-                loop.wait_readable(self._fd, self._timeout_s)
 
     def _send_read(self, body: SizedFile | RangeSource | Iterable[bytes]) -> None:
         if isinstance(body, RangeSource):
@@ -349,14 +392,3 @@ class Channel:
                 if chunk:
                     self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
             self._send(b"0\r\n\r\n")
-
-
-def _limit_waits(sock: socket.socket, timeout_s: float) -> None:
-    if isinstance(sock, ssl.SSLSocket):  # its own loop would begin anew after the kernel's limit
-        sock.settimeout(timeout_s)
-        return
-    sock.settimeout(None)
-    seconds = int(timeout_s)
-    limit = struct.pack("@ll", seconds, int((timeout_s - seconds) * 1e6))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

@@ -14,6 +14,7 @@ import msgspec
 from osssync.errors import UsageError
 from osssync.fibers import Loop, running
 from osssync.oss.channel import Channel
+from osssync.oss.tls import Tls
 from osssync.oss.wire import BrokenReplyError, request_head
 
 _PORTS = {"http": 80, "https": 443}
@@ -80,18 +81,17 @@ def dial(
     sock = _connect(host, port, loop, connect_s)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if origin.tls is not None and origin.proxy is not None:
+            _tunnel(sock, loop, origin, connect_s)
+        channel = Channel(sock, loop, connect_s)
         if origin.tls is not None:
-            if origin.proxy is not None:
-                _tunnel(sock, loop, origin, connect_s)
-            sock.settimeout(connect_s if loop is None else 0)
-            sock = origin.tls.wrap_socket(
-                sock, server_hostname=origin.host, do_handshake_on_connect=False, session=session
-            )
-            _shake_hands(sock, loop, connect_s)
-        return Channel(sock, loop, stall_s)
+            channel.secure(Tls(origin.tls, origin.host, session))
+        channel.limit_waits(stall_s)
     except BaseException:
         sock.close()
         raise
+    else:
+        return channel
 
 
 def _connect(host: str, port: int, loop: Loop | None, connect_s: float) -> socket.socket:
@@ -138,22 +138,6 @@ def _tunnel(sock: socket.socket, loop: Loop | None, origin: Origin, connect_s: f
     head = channel.read_head(is_head_request=True)
     if head.status != 200:
         raise BrokenReplyError(f"the proxy refused the connection with status {head.status}")
-
-
-def _shake_hands(secure: ssl.SSLSocket, loop: Loop | None, connect_s: float) -> None:
-    while True:
-        try:
-            secure.do_handshake()
-        except ssl.SSLWantReadError:
-            if loop is None:
-                raise TimeoutError("timed out") from None
-            loop.wait_readable(secure.fileno(), connect_s)
-        except ssl.SSLWantWriteError:
-            if loop is None:
-                raise TimeoutError("timed out") from None
-            loop.wait_writable(secure.fileno(), connect_s)
-        else:
-            return
 
 
 def _env_proxy(scheme: str, netloc: str) -> Proxy | None:

@@ -232,9 +232,9 @@ class PooledSession:
         if pool is None or self._is_closed:
             channel.close()
             return
-        if channel.uses == 1 and isinstance(channel.sock, ssl.SSLSocket):
+        if channel.uses == 1 and channel.tls is not None:
             # Not before: the tickets of TLS 1.3 come behind the handshake, with the first reply.
-            pool.tls_session = channel.sock.session
+            pool.tls_session = channel.tls.session
         if not channel.is_clean():
             channel.close()
             return

@@ -213,7 +213,7 @@ def test_tls_is_spoken_and_its_session_gone_on_with(listen, server_side, trustin
     first = dial(origin, LONG_S, LONG_S)
     with first.sock:
         one = ask(first)
-        session = first.sock.session
+        session = first.tls.session
 
     second = dial(origin, LONG_S, LONG_S, session)
     with second.sock:
