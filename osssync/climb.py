@@ -26,6 +26,7 @@ REST_S = 3.0
 REQUEST_BYTES = 1 << 16
 """What a request costs beside its bytes, so that small and large objects have one measure."""
 
+_FAR = 8  # times as many from the beginning, where answers take some milliseconds
 _GAIN = 1.1  # of a climb that was worth it
 _BUSY = 0.85  # share of all processors, used by us
 _FULL = 0.95  # likewise, used by anybody
@@ -61,6 +62,10 @@ class Climb:
         self._is_first = True
         self._is_doubted = False  # the last climb brought nothing in its first window
         self._rested_s = 0.0
+
+    def begin_far(self) -> None:
+        """Begin higher, before anything has moved: answers take their time."""
+        self.level = min(self.level * _FAR, self._most)
 
     def moved(self, moved_bytes: int) -> None:
         """A request was answered."""

@@ -73,7 +73,7 @@ def open_engine(
     # What is in flight goes beyond --max-transfer, so with that it stays little.
     if not settings.jobs and job.options.limits.max_transfer_bytes is None:
         climb = Climb(_first_level(), MOST_JOBS // BRIEF, len(usable()))
-        engine = Climbing(engine, climb)
+        engine = Climbing(engine, climb, lambda: connection.nearest_s)
     try:
         yield engine
     finally:

@@ -1,7 +1,7 @@
 """An engine that finds out how wide it should be: ``--jobs auto``. ``osssync.climb`` says how."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from osssync import processors
 from osssync.climb import Climb
@@ -12,17 +12,24 @@ BRIEF = 8
 """Brief tasks at once for each one that keeps a thread: they wait, and cost no thread."""
 
 
+FAR_S = 0.003
+"""An answer that takes longer comes from another machine: some requests may always wait for it."""
+
+
 class Climbing:
     """Another engine, made wider while that moves more. Used by one thread.
 
     Args:
         engine: does the work; as wide as the climb's level says.
         climb: at its beginning.
+        answers_s: how long the quickest answer took so far, a listing's perhaps.
     """
 
-    def __init__(self, engine: Engine, climb: Climb) -> None:
+    def __init__(self, engine: Engine, climb: Climb, answers_s: Callable[[], float]) -> None:
         self._engine = engine
         self._climb = climb
+        self._answers_s = answers_s
+        self._has_begun = False
         self._level = climb.level
 
     @property
@@ -45,7 +52,13 @@ class Climbing:
         self._engine.widen(width)
 
     def submit(self, batch: Sequence[Task]) -> None:
-        """Pass on."""
+        """Pass on; the first time the way to the service is known, and says where to begin."""
+        if not self._has_begun:
+            self._has_begun = True
+            if FAR_S < self._answers_s() < float("inf"):
+                self._climb.begin_far()
+                self._level = self._climb.level
+                self._engine.widen(width_of(self._level))
         self._engine.submit(batch)
 
     def wait(self) -> Sequence[Outcome]:

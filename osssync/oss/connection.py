@@ -89,6 +89,11 @@ class Connection:
         self._closed = True
         self._session.close()
 
+    @property
+    def nearest_s(self) -> float:
+        """How long the quickest answer took so far; infinite before the first one."""
+        return self._session.nearest_s
+
     def bucket(self, name: str) -> Bucket:
         """The verbs of one bucket. No request is made."""
         return Bucket(Client(self._route, name))

@@ -14,6 +14,7 @@ import os
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -169,6 +170,8 @@ class PooledSession:
         self._busy: dict[Channel, _Pool] = {}  # where each belongs
         self._lock = threading.Lock()
         self._is_closed = False
+        self.nearest_s = float("inf")
+        """How long the quickest answer took so far, from the last byte sent."""
         # oss2 formats whole requests, security token included, at DEBUG and whole error bodies,
         # in which OSS repeats the token, at INFO. There is no level at which that may be seen.
         logging.getLogger("oss2").setLevel(logging.CRITICAL)
@@ -270,7 +273,10 @@ class PooledSession:
                     return self._refusal(channel, is_head=is_head)
                 except OSError:
                     raise error from None
-            return PooledResponse(self, channel, channel.read_head(is_head_request=is_head))
+            asked_s = time.monotonic()
+            reply = channel.read_head(is_head_request=is_head)
+            self.nearest_s = min(self.nearest_s, time.monotonic() - asked_s)
+            return PooledResponse(self, channel, reply)
         except BaseException:
             self._busy.pop(channel, None)
             channel.close()

@@ -75,6 +75,26 @@ def test_no_more_idle_connections_than_the_pool_has_places(server, session, buck
     assert session._busy == {}
 
 
+def test_the_quickest_answer_tells_how_far_the_service_is(server, session, bucket):
+    """Slower ones say something about the service, not about the way there."""
+    pauses_s = [0.2, 0.1, 0.2]
+
+    def reply(_seen):
+        time.sleep(pauses_s.pop(0))
+        return Answer(body=b"12345")
+
+    server.reply = reply
+    nearest_s = [session.nearest_s]
+    while pauses_s:
+        read(bucket)
+        nearest_s.append(session.nearest_s)
+
+    assert float("inf") == nearest_s[0]
+    assert 0.2 <= nearest_s[1]
+    assert 0.1 <= nearest_s[2] < nearest_s[1]
+    assert nearest_s[2] == nearest_s[3]
+
+
 def test_requests_say_who_sends_them_and_ask_for_no_compression(server, bucket):
     """User-Agent of osssync; identity; small packets are not held back."""
     from osssync.version import __version__
