@@ -33,13 +33,13 @@ from osssync.errors import OsssyncError
 from osssync.model import Effort, Failure, Outcome, Task, Width
 from osssync.transfer.worker import Worker, failure_of
 
-LINGER_S = 0.003
+LINGER_S = 0.006
 """For how long outcomes are collected."""
 
 LONG_LINGER_S = 0.02
 """The same for tasks that keep a thread busy: their successors are here long before."""
 
-BATCH = 64
+BATCH = 128
 """So many outcomes are told at once at the latest."""
 
 BATCH_BYTES = 8 << 20

@@ -38,7 +38,7 @@ A larger one counts as many times as a small one fits in.
 AHEAD_BYTES = 24 << 20
 """Of tasks that keep a thread busy, what a child has for each thread: two objects at least."""
 
-BATCH = 64
+BATCH = 128
 """Tasks a child holds beyond those it can run, so that it is never without while we think."""
 
 _PATIENCE_S = 10.0  # for a child to end in good order
