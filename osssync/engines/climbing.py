@@ -12,7 +12,7 @@ BRIEF = 8
 """Brief tasks at once for each one that keeps a thread: they wait, and cost no thread."""
 
 
-FAR_S = 0.003
+FAR_S = 0.005
 """An answer that takes longer comes from another machine: some requests may always wait for it."""
 
 

@@ -10,7 +10,6 @@ Source: https://docs.python.org/3/library/ssl.html#memory-bio-support, RFC 8446 
 in a record), read 2026-11.
 """
 
-import contextlib
 import mmap
 import ssl
 from typing import Any
@@ -77,14 +76,14 @@ class Tls:
         """
         read: Any = self._object.read  # with a buffer it returns a number, whatever typeshed says
         found = 0
-        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLEOFError):
-            while found < len(view):
-                count = read(len(view) - found, view[found:])
-                if not count:
-                    break
+        try:
+            while found < len(view) and (count := read(len(view) - found, view[found:])):
                 found += count
-            return found
-        return found if found or self._incoming.eof else None
+        except ssl.SSLWantReadError:
+            return found or None
+        except ssl.SSLEOFError:  # without a farewell: whether something is missing shows elsewhere
+            pass
+        return found
 
     def seal(self, data: bytes | memoryview) -> bytes:
         """What to send for ``data``."""
