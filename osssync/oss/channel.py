@@ -33,7 +33,7 @@ _LEAST_NAP_BYTES = 1 << 16
 _AHEAD_BYTES = WIRE_BYTES + (1 << 15)  # of TLS, taken before what is in it is looked at
 _MAX_CHUNK_LINE = 4096
 _NOW = int(socket.MSG_DONTWAIT)  # plain: the names cost more than the call
-_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+_LOOK = int(socket.MSG_PEEK) | _NOW
 _ALL = int(socket.MSG_WAITALL)
 _END_OF_HEAD = b"\r\n\r\n"
 

@@ -51,6 +51,17 @@ def head_of(size):
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
 
 
+def answer(theirs, size, pieces):
+    """A reply in pieces of these sizes, over and over, with short pauses."""
+    reply = memoryview(head_of(size) + body_of_size(size))
+    for most in itertools.cycle(pieces):
+        theirs.sendall(reply[:most])
+        reply = reply[most:]
+        if not reply:
+            return
+        time.sleep(0.0005)
+
+
 def taken(channel):
     """The body of the next reply."""
     channel.read_head()
@@ -79,20 +90,10 @@ def rest_of(channel):
 )
 def test_bodies_of_all_sizes_come_whole_however_they_are_split(sizes, pieces):
     """One after the other on one connection, each at once: nothing is waited for in vain."""
-
-    def answer(size):
-        reply = memoryview(head_of(size) + body_of_size(size))
-        for most in itertools.cycle(pieces):
-            theirs.sendall(reply[:most])
-            reply = reply[most:]
-            if not reply:
-                return
-            time.sleep(0.0005)
-
     with connected() as (channel, theirs):
         for size in sizes:
             began_s = time.monotonic()
-            with beside(partial(answer, size)):
+            with beside(partial(answer, theirs, size, pieces)):
                 channel.send(b"request", None)
                 assert body_of_size(size) == taken(channel)
                 assert channel.is_clean()

@@ -1,7 +1,6 @@
 """Bodies by TLS: whole, however records and pieces fall, and few waits for a large one."""
 
 import contextlib
-import itertools
 import resource
 import socket
 import ssl
@@ -16,7 +15,7 @@ from osssync.fibers import running
 from osssync.oss.channel import Channel, ClosedEarlyError
 from osssync.oss.tls import WIRE_BYTES, Tls
 from tests.oss.both_ways import BOTH
-from tests.oss.test_naps import KIB, beside, body_of_size, head_of, rest_of, taken
+from tests.oss.test_naps import KIB, answer, beside, body_of_size, head_of, rest_of, taken
 from tests.oss.test_tls import server_context
 
 HOST = "127.0.0.1"
@@ -65,20 +64,11 @@ def connected(contexts, timeout_s=20.0):
 def test_bodies_of_all_sizes_come_whole_however_they_are_split(contexts, where, sizes, pieces):
     """One after the other on one connection, each at once: nothing is waited for in vain."""
 
-    def answer(theirs, size):
-        reply = memoryview(head_of(size) + body_of_size(size))
-        for most in itertools.cycle(pieces):
-            theirs.sendall(reply[:most])
-            reply = reply[most:]
-            if not reply:
-                return
-            time.sleep(0.0005)
-
     def talk():
         with connected(contexts) as (channel, theirs):
             for size in sizes:
                 began_s = time.monotonic()
-                with beside(partial(answer, theirs, size)):
+                with beside(partial(answer, theirs, size, pieces)):
                     channel.send(b"request", None)
                     assert body_of_size(size) == taken(channel)
                     assert channel.is_clean()
