@@ -29,7 +29,7 @@ REQUEST_BYTES = 1 << 16
 _FAR = 8  # times as many from the beginning, where answers take some milliseconds
 _GAIN = 1.1  # of a climb that was worth it
 _BUSY = 0.85  # share of all processors, used by us
-_FULL = 0.95  # likewise, used by anybody
+_FULL = 0.85  # likewise, used by anybody
 _IDLE = 0.5  # share of all processors that nobody uses: whoever answers is far away
 _PART = 0.3  # our share of them that is no trifle: a climb would take from others, and from us
 

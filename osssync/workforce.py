@@ -17,10 +17,10 @@ from msgspec import structs
 
 from osssync import fibers
 from osssync.climb import Climb
-from osssync.config import MOST_JOBS, Job, TransferSettings
+from osssync.config import Job, TransferSettings
 from osssync.credentials.sources import load
 from osssync.engines.child import Child, Crew, can_fork, fork, serve, spawn
-from osssync.engines.climbing import BRIEF, Climbing, width_of
+from osssync.engines.climbing import MOST_LEVEL, Climbing, width_of
 from osssync.engines.engine import Engine
 from osssync.engines.local import LocalEngine
 from osssync.engines.processes import Processes
@@ -72,7 +72,7 @@ def open_engine(
     engine: Engine = Processes(local, outcomes, crew, warn) if crew.count else local
     # What is in flight goes beyond --max-transfer, so with that it stays little.
     if not settings.jobs and job.options.limits.max_transfer_bytes is None:
-        climb = Climb(_first_level(), MOST_JOBS // BRIEF, len(usable()))
+        climb = Climb(_first_level(), MOST_LEVEL, len(usable()))
         engine = Climbing(engine, climb, lambda: connection.nearest_s)
     try:
         yield engine

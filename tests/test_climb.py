@@ -47,7 +47,7 @@ def test_a_machine_that_we_fill_with_our_server_is_left_alone():
     """Half of it answers us: more at once would only take from that half."""
     climb = Climb(16, 256, 2)
 
-    levels = drive(climb, 5, lambda level: 100 * level, busy=lambda _level: 0.5, idle=0.01)
+    levels = drive(climb, 5, lambda level: 100 * level, busy=lambda _level: 0.5, idle=0.12)
 
     assert {16} == set(levels)
 

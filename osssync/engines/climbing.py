@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 
 from osssync import processors
 from osssync.climb import Climb
+from osssync.config import MOST_JOBS
 from osssync.engines.engine import Engine
 from osssync.model import Effort, Outcome, Task, Width
 
 BRIEF = 8
 """Brief tasks at once for each one that keeps a thread: they wait, and cost no thread."""
 
+MOST_LEVEL = 64
+"""Objects of a megabyte thirty milliseconds away use so many threads on two processors; each may
+hold a megabyte."""
 
 FAR_S = 0.005
 """An answer that takes longer comes from another machine: some requests may always wait for it."""
@@ -95,4 +99,4 @@ class Climbing:
 
 def width_of(level: int) -> Width:
     """How wide an engine is at a level of the climb."""
-    return Width(BRIEF * level, level)
+    return Width(min(BRIEF * level, MOST_JOBS), level)

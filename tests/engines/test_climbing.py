@@ -5,7 +5,9 @@ import math
 import pytest
 
 from osssync.climb import Climb
-from osssync.engines.climbing import FAR_S, Climbing, width_of
+from osssync.config import MOST_JOBS
+from osssync.engines.climbing import FAR_S, MOST_LEVEL, Climbing, width_of
+from osssync.model import Width
 
 
 class Wide:
@@ -37,6 +39,12 @@ def test_far_away_a_run_begins_with_more_at_once(answers_s, expected):
     climbing.submit("one")
     climbing.submit("two")
     assert expected == engine.told
+
+
+def test_brief_tasks_reach_their_most_before_those_that_keep_a_thread():
+    """They are eight times as many until all are as many as ``--jobs auto`` allows."""
+    widths = [width_of(level) for level in (1, 32, MOST_LEVEL)]
+    assert [Width(8, 1), Width(MOST_JOBS, 32), Width(MOST_JOBS, 64)] == widths
 
 
 def test_the_highest_level_holds_from_the_beginning():
