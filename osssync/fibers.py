@@ -31,6 +31,7 @@ _SWEEP_S = 0.5  # how late a wait may notice that its time is up
 _NAP_S = 0.05  # between two looks at an event that threads set
 
 _READY, _LATE = True, False  # what a fiber is told when it goes on
+_SOMETHING = select.EPOLLIN | select.EPOLLRDHUP if AVAILABLE else 0  # to read, or the end
 
 _here = threading.local()
 
@@ -51,7 +52,7 @@ class Loop:
         self._hub = getcurrent()  # of the thread that runs, once it does
         self._ready: deque[greenlet] = deque()
         self._parked: deque[greenlet] = deque()
-        self._waiting: dict[int, tuple[greenlet, int, float]] = {}  # by descriptor
+        self._waiting: dict[int, tuple[Callable[[bool], object], int, float]] = {}  # by descriptor
         self._listeners: dict[int, Callable[[], None]] = {}
         self._missed: set[int] = set()  # became readable while nobody waited
         self._sleepers: list[tuple[float, int, greenlet]] = []
@@ -71,10 +72,17 @@ class Loop:
         self._alive += 1
         self._ready.append(greenlet(run, self._hub))
 
-    def run(self, goes_on: Callable[[], bool]) -> None:
-        """Serve all fibers while ``goes_on`` says so, and until the last has ended."""
+    def run(self, goes_on: Callable[[], bool], *first: Callable[[], None]) -> None:
+        """Serve all fibers while ``goes_on`` says so, and until the last has ended.
+
+        Args:
+            goes_on: asked after each round.
+            first: what is to be spawned before that.
+        """
         _here.loop = self
         self._hub = getcurrent()
+        for work in first:
+            self.spawn(work)
         try:
             while True:
                 self._resume()
@@ -114,11 +122,6 @@ class Loop:
         for _ in range(min(count, len(self._parked))):
             self._ready.append(self._parked.popleft())
 
-    def turn(self) -> None:
-        """Wait, in a fiber, until all others have come as far as they can."""
-        self._ready.append(getcurrent())
-        self._hub.switch()
-
     def watch(self, descriptor: int) -> None:
         """Tell of this socket from now on; closing it ends that."""
         self._missed.discard(descriptor)
@@ -138,7 +141,23 @@ class Loop:
         if descriptor in self._missed:
             self._missed.remove(descriptor)
             return
-        self._wait(descriptor, select.EPOLLIN | select.EPOLLRDHUP, timeout_s)
+        self._wait(descriptor, _SOMETHING, timeout_s)
+
+    def when_readable(
+        self, descriptor: int, heard: Callable[[bool], object], timeout_s: float
+    ) -> None:
+        """Call ``heard``, which must not wait for anything, when ``wait_readable`` would return.
+
+        Args:
+            descriptor: of a socket that is watched.
+            heard: is told whether that was in time.
+            timeout_s: in which something may come.
+        """
+        if descriptor in self._missed:
+            self._missed.remove(descriptor)
+            heard(_READY)
+            return
+        self._waiting[descriptor] = (heard, _SOMETHING, time.monotonic() + timeout_s)
 
     def wait_writable(self, descriptor: int, timeout_s: float) -> None:
         """Give way until the socket takes more.
@@ -155,7 +174,8 @@ class Loop:
         self._hub.switch()
 
     def _wait(self, descriptor: int, wanted: int, timeout_s: float) -> None:
-        self._waiting[descriptor] = (getcurrent(), wanted, time.monotonic() + timeout_s)
+        until_s = time.monotonic() + timeout_s
+        self._waiting[descriptor] = (getcurrent().switch, wanted, until_s)
         if not self._hub.switch():
             raise TimeoutError("timed out")
 
@@ -188,7 +208,7 @@ class Loop:
         found = self._waiting.get(descriptor)
         if found is not None and events & (found[1] | select.EPOLLHUP | select.EPOLLERR):
             del self._waiting[descriptor]
-            found[0].switch(_READY)
+            found[0](_READY)
         elif events & ~select.EPOLLOUT:
             self._missed.add(descriptor)
 
@@ -200,8 +220,8 @@ class Loop:
     def _sweep(self, now_s: float) -> None:
         late = [one for one, (_, _, until_s) in self._waiting.items() if until_s < now_s]
         for descriptor in late:
-            fiber, _, _ = self._waiting.pop(descriptor)
-            fiber.switch(_LATE)
+            go_on, _, _ = self._waiting.pop(descriptor)
+            go_on(_LATE)
 
 
 def running() -> Loop | None:

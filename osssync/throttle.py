@@ -110,6 +110,14 @@ class Pace:
             raise
         return self._clock()
 
+    def try_enter(self) -> float | None:
+        """As ``enter`` where there is a place; None where one would have to wait."""
+        with self._lock:
+            if self._in_flight < self._limit:
+                self._in_flight += 1
+                return self._clock()
+        return None
+
     def leave(self, began_s: float, *, succeeded: bool) -> None:
         """Give the place back.
 
@@ -162,17 +170,21 @@ class Slot:
 
     Args:
         pace: who counts.
+        entered_s: what ``Pace.try_enter`` gave to the first attempt, if that is under way.
     """
 
-    __slots__ = ("_pace", "began_s")
+    __slots__ = ("_is_entered", "_pace", "began_s")
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, entered_s: float | None = None) -> None:
         self._pace = pace
-        self.began_s = 0.0
+        self._is_entered = entered_s is not None
+        self.began_s = entered_s or 0.0
         """When the last attempt took its place, by the clock of the pace."""
 
     def __enter__(self) -> Self:
-        self.began_s = self._pace.enter()
+        if not self._is_entered:
+            self.began_s = self._pace.enter()
+        self._is_entered = False  # for the next attempt
         return self
 
     def __exit__(

@@ -9,7 +9,7 @@ from osssync.config import MOST_JOBS
 from osssync.engines.engine import Engine
 from osssync.model import Effort, Outcome, Task, Width
 
-BRIEF = 8
+BRIEF = 16
 """Brief tasks at once for each one that keeps a thread: they wait, and cost no thread."""
 
 MOST_LEVEL = 64

@@ -19,6 +19,7 @@ from osssync.oss.client import Client
 from osssync.oss.documents import BucketInfo, BucketsPage, Part, PartsPage, Upload, UploadsPage
 from osssync.oss.endpoint import Endpoint
 from osssync.oss.headers import checked, of_copy, of_new_object, of_read
+from osssync.oss.line import Line
 from osssync.oss.listing import Page, parse_page
 from osssync.oss.multipart import MultipartVerbs
 from osssync.oss.replies import Got, ObjectMeta, PutResult
@@ -32,6 +33,7 @@ __all__ = [
     "BucketInfo",
     "BucketsPage",
     "Got",
+    "Line",
     "ObjectMeta",
     "Page",
     "Part",
@@ -105,6 +107,7 @@ class Bucket(MultipartVerbs):
         byte_range: ByteRange | None = None,
         if_match: str = "",
         expected_size: int | None = None,
+        asked: Line | None = None,
     ) -> Got:
         """Read an object or a range of it into ``sink``, up to 1 MiB at a time, in order.
 
@@ -117,6 +120,7 @@ class Bucket(MultipartVerbs):
             byte_range: not empty and inside the object; the whole object if None.
             if_match: the ETag it must have, quotes included.
             expected_size: of the whole object, in bytes.
+            asked: where ``ask_get`` has sent the request, if it has.
 
         Raises:
             PreconditionFailedError: another version is there now.
@@ -125,8 +129,11 @@ class Bucket(MultipartVerbs):
                 that is not the one OSS keeps.
             ValueError: an empty range.
         """
-        request = Request("GET", key, headers=of_read(byte_range, if_match))
-        response = self._client.open("get", request)
+        if asked is None:
+            request = Request("GET", key, headers=of_read(byte_range, if_match))
+            response = self._client.open("get", request)
+        else:
+            response = self._client.answer("get", key, asked)
 
         def what() -> str:
             return self._address(key)
@@ -154,8 +161,28 @@ class Bucket(MultipartVerbs):
             etag=found.lowercase("etag", ""),
         )
 
+    def line(self) -> Line | None:
+        """An idle connection for ``ask_get`` and ``ask_put``; None if none is."""
+        return self._client.line()
+
+    def ask_get(self, line: Line, key: str, *, if_match: str) -> bool:
+        """Send the request of a ``get`` of a whole object; False if the line has broken."""
+        return self._client.ask(line, Request("GET", key, headers=of_read(None, if_match)))
+
+    def ask_put(self, line: Line, key: str, body: bytes, *, headers: Mapping[str, str]) -> bool:
+        """Send the request of a ``put``; False if the line has broken."""
+        return self._client.ask(
+            line, Request("PUT", key, headers=of_new_object(headers), body=body)
+        )
+
     def put(
-        self, key: str, body: Body, *, headers: Mapping[str, str], crc64: int | None
+        self,
+        key: str,
+        body: Body,
+        *,
+        headers: Mapping[str, str],
+        crc64: int | None,
+        asked: Line | None = None,
     ) -> PutResult:
         """Write a whole object of at most 5 GiB; there is no moment at which half of it is seen.
 
@@ -164,6 +191,7 @@ class Bucket(MultipartVerbs):
             body: all of it.
             headers: of the object: Content-Type (application/octet-stream), metadata, class, ACL.
             crc64: of the body if known; computed for bytes, not compared for files otherwise.
+            asked: where ``ask_put`` has sent the request, if it has.
 
         Raises:
             IntegrityError: OSS received other bytes; the wrong object is there until put again.
@@ -171,8 +199,12 @@ class Bucket(MultipartVerbs):
             UsageError: a header that cannot be sent.
         """
         expected = integrity.crc64_of_body(body) if crc64 is None else crc64
-        request = Request("PUT", key, headers=of_new_object(headers), body=body)
-        result = replies.put_result(self._client.exchange("put", request).headers)
+        if asked is None:
+            request = Request("PUT", key, headers=of_new_object(headers), body=body)
+            reply = self._client.exchange("put", request)
+        else:
+            reply = self._client.read("put", key, self._client.answer("put", key, asked))
+        result = replies.put_result(reply.headers)
         integrity.compare_crc64(lambda: self._address(key), expected, result.crc64)
         return result
 

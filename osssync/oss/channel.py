@@ -93,8 +93,8 @@ class Channel:
         self.loop = loop
         self.uses = 0
         """Requests sent so far."""
+        self.fd = sock.fileno()
         self.tls: Tls | None = None
-        self._fd = sock.fileno()
         self._has_asked = True  # and nothing has come since: a fiber need not look
         self._buffer = mmap.mmap(-1, BUFFER_BYTES)
         self._view = memoryview(self._buffer)
@@ -111,7 +111,7 @@ class Channel:
 
     def limit_waits(self, timeout_s: float) -> None:
         """Wait so long for a single byte either way, from now on."""
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         if self.loop is None:
             self.sock.settimeout(None)
             seconds = int(timeout_s)
@@ -135,7 +135,7 @@ class Channel:
 
     def is_stale(self) -> bool:
         """Whether the other side has closed it, or said something unasked, while it was idle."""
-        if self.loop is not None and not self.loop.was_readable(self._fd):
+        if self.loop is not None and not self.loop.was_readable(self.fd):
             return False
         try:
             if self.tls is None:
@@ -216,6 +216,30 @@ class Channel:
             nap = min((self._left or 0) // 4, WIRE_BYTES if self.tls else _NAP_BYTES)
             self._nap = nap if nap >= _LEAST_NAP_BYTES else 0
         return head
+
+    def hear(self) -> Head | None:
+        """Take what has come of a reply, in a fiber, waiting for nothing; its head once it is here.
+
+        Raises:
+            as ``read_head``.
+        """
+        self._has_asked = False
+        if not self._take_in():
+            return None
+        if self._end <= MAX_HEAD_BYTES and self._buffer.find(_END_OF_HEAD, 0, self._end) < 0:
+            return None
+        return self.read_head()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether nothing has to be waited for to read the reply to its end."""
+        left = self._left
+        return left is not None and not self._chunked and self._end - self._start >= left
+
+    @property
+    def here(self) -> memoryview:
+        """The body, where it is here; it is still to be taken."""
+        return self._view[self._start : self._start + (self._left or 0)]
 
     def take(self, most: int = BUFFER_BYTES) -> memoryview:
         """The next bytes of the body, as many as fit the buffer or ``most``; none at the end.
@@ -307,6 +331,26 @@ class Channel:
             self.heard = True
             self._end += count
 
+    def _take_in(self) -> bool:
+        """Receive what is there; whether that was anything."""
+        view = self._view[self._end :]
+        tls = self.tls
+        try:
+            if tls is None:
+                count: int | None = self.sock.recv_into(view)
+            else:
+                tls.feed(self.sock.recv_into(tls.wire))
+                count = tls.open_into(view)
+        except BlockingIOError:
+            return False
+        if count is None:  # not even one record
+            return False
+        if count == 0:
+            raise ClosedEarlyError("before it answered")
+        self.heard = True
+        self._end += count
+        return True
+
     def _receive(self, view: memoryview, *, some: bool = False) -> int:
         """Fill ``view``, or get ``some`` of what is there; 0 at the end."""
         tls = self.tls
@@ -335,12 +379,12 @@ class Channel:
     def _receive_in_fiber(self, view: memoryview, loop: Loop) -> int:
         if self._has_asked:  # an answer takes its time
             self._has_asked = False
-            loop.wait_readable(self._fd, self._timeout_s)
+            loop.wait_readable(self.fd, self.timeout_s)
         while True:
             try:
                 return self.sock.recv_into(view)
             except BlockingIOError:
-                loop.wait_readable(self._fd, self._timeout_s)
+                loop.wait_readable(self.fd, self.timeout_s)
 
     def _send(self, data: bytes | memoryview) -> None:
         if self.tls is None:
@@ -369,7 +413,7 @@ class Channel:
                     return
                 view = memoryview(data)[sent:]
             except BlockingIOError:
-                loop.wait_writable(self._fd, self._timeout_s)
+                loop.wait_writable(self.fd, self.timeout_s)
 
     def _send_read(self, body: SizedFile | RangeSource | Iterable[bytes]) -> None:
         if isinstance(body, RangeSource):

@@ -12,6 +12,7 @@ costs more than a small object's whole way to the disk, hence the shorter one.
 import base64
 import re
 import socket
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from osssync.errors import IntegrityError, OsssyncError, UnsafeKeyError, UsageEr
 from osssync.keys import display
 from osssync.oss import documents
 from osssync.oss.endpoint import Endpoint
+from osssync.oss.line import Line
 from osssync.oss.request import Reply, Request, Route
 from osssync.oss.session import PooledResponse
 from osssync.oss.signature import (
@@ -72,24 +74,36 @@ class Client:
             UnsafeKeyError: no server would get this key as it is.
             OsssyncError: see ``translated``.
         """
-        method, key, params = request.method, request.key, request.params
-        encoded = _encoded(key)
-        headers = request.headers
-        signed = self._signer.sign(method, self._uri + encoded, params, headers)
-        # Slashes too: no proxy may take "a/../b" for a path.
-        target = self._path + encoded.replace("/", "%2F")
-        if params:
-            target = f"{target}?{query_string(params)}"
-        lines = header_lines(headers) + signed if headers else signed
-        try:
-            response = self._route.session.request(method, self._where, target, lines, request.body)
-        except OsssyncError:
-            raise
-        except OSError as error:
-            raise from_transport(error, self.subject(operation, key)) from error
-        if not 200 <= response.status < 300:
-            raise self._refused(operation, key, response)
-        return response
+        target, lines = self._signed(request)
+        session, method, body = self._route.session, request.method, request.body
+        return self._accepted(
+            operation,
+            request.key,
+            lambda: session.request(method, self._where, target, lines, body),
+            lambda: self._signer.signed_with,
+        )
+
+    def line(self) -> Line | None:
+        """An idle connection, to be asked without waiting there; None if none is."""
+        session = self._route.session
+        channel = session.lend(self._where)
+        return None if channel is None else Line(session, channel)
+
+    def ask(self, line: Line, request: Request) -> bool:
+        """Send what ``open`` would send, its body in memory; False if the line has broken.
+
+        Raises:
+            as ``open`` before it sends.
+        """
+        body = request.body
+        if not (body is None or isinstance(body, bytes)):
+            raise TypeError("only bytes can be sent without waiting")
+        target, lines = self._signed(request)
+        return line.send(request.method, target, lines, body, self._signer.signed_with)
+
+    def answer(self, operation: str, key: str, line: Line) -> PooledResponse:
+        """What ``open`` would have returned, or raised, for what ``ask`` has sent."""
+        return self._accepted(operation, key, line.response, lambda: line.signed_with)
 
     def exchange(self, operation: str, request: Request) -> Reply:
         """Send, and read the whole reply.
@@ -97,11 +111,18 @@ class Client:
         Raises:
             as ``open``.
         """
-        response = self.open(operation, request)
+        return self.read(operation, request.key, self.open(operation, request))
+
+    def read(self, operation: str, key: str, response: PooledResponse) -> Reply:
+        """All of a response, which is closed.
+
+        Raises:
+            OsssyncError: see ``translated``.
+        """
         try:
             return Reply(response.status, response.headers, response.read())
         except OSError as error:
-            raise from_transport(error, self.subject(operation, request.key)) from error
+            raise from_transport(error, self.subject(operation, key)) from error
         finally:
             response.close()
 
@@ -138,7 +159,38 @@ class Client:
 
         return open_sdk(self._route, self.bucket)
 
-    def _refused(self, operation: str, key: str, response: PooledResponse) -> OsssyncError:
+    def _signed(self, request: Request) -> tuple[str, bytes]:
+        """Where the request goes below the host, and all its own header lines."""
+        params, headers = request.params, request.headers
+        encoded = _encoded(request.key)
+        signed = self._signer.sign(request.method, self._uri + encoded, params, headers)
+        # Slashes too: no proxy may take "a/../b" for a path.
+        target = self._path + encoded.replace("/", "%2F")
+        if params:
+            target = f"{target}?{query_string(params)}"
+        return target, header_lines(headers) + signed if headers else signed
+
+    def _accepted(
+        self,
+        operation: str,
+        key: str,
+        respond: Callable[[], PooledResponse],
+        signed_with: Callable[[], str],
+    ) -> PooledResponse:
+        """The response, if it is a success."""
+        try:
+            response = respond()
+        except OsssyncError:
+            raise
+        except OSError as error:
+            raise from_transport(error, self.subject(operation, key)) from error
+        if not 200 <= response.status < 300:
+            raise self._refused(operation, key, response, signed_with)
+        return response
+
+    def _refused(
+        self, operation: str, key: str, response: PooledResponse, signed_with: Callable[[], str]
+    ) -> OsssyncError:
         body = response.read()
         packed = "" if body else response.headers.get("x-oss-err")  # how a HEAD is told
         if packed:
@@ -155,7 +207,7 @@ class Client:
             headers=response.headers,
             details=details,
         )
-        return from_reply(reply, lambda: self._signer.signed_with)
+        return from_reply(reply, signed_with)
 
 
 def _address(endpoint: Endpoint, bucket: str) -> tuple[tuple[str, str], str]:

@@ -217,8 +217,7 @@ class PooledSession:
             as ``do_request``.
         """
         pool = self._pools.get(where) or self._open_pool(where)
-        first = request_line(method, pool.prefix + target)
-        head = b"%b%b%b%b\r\n" % (first, pool.lines, lines, _framing(method, body))
+        head = _head(pool, method, target, lines, body)
         while True:
             channel = self._acquire(pool)
             is_fresh = channel.uses == 0
@@ -228,6 +227,26 @@ class PooledSession:
                 may_repeat = not is_fresh and not channel.heard and method in _REPEATABLE
                 if not may_repeat or not _can_be_sent_again(body):
                     raise
+
+    def lend(self, where: tuple[str, str]) -> Channel | None:
+        """A connection that is open and idle, for ``send``; None if none is."""
+        pool = self._pools.get(where)
+        return None if pool is None else self._idle(pool)
+
+    def send(
+        self, channel: Channel, method: str, target: str, lines: bytes, body: bytes | None
+    ) -> None:
+        """Send what ``request`` would on a connection that was lent, and leave the reply there.
+
+        Raises:
+            OSError: the connection has broken.
+        """
+        channel.send(_head(self._busy[channel], method, target, lines, body), body)
+
+    def drop(self, channel: Channel) -> None:
+        """Close a connection that was lent. Idempotent."""
+        self._busy.pop(channel, None)
+        channel.close()
 
     def put_back(self, channel: Channel) -> None:
         """Take back a connection that was lent; one that cannot be used again is closed."""
@@ -278,8 +297,7 @@ class PooledSession:
             self.nearest_s = min(self.nearest_s, time.monotonic() - asked_s)
             return PooledResponse(self, channel, reply)
         except BaseException:
-            self._busy.pop(channel, None)
-            channel.close()
+            self.drop(channel)
             raise
 
     def _refusal(self, channel: Channel, *, is_head: bool) -> PooledResponse:
@@ -287,6 +305,17 @@ class PooledSession:
 
     def _acquire(self, pool: _Pool) -> Channel:
         """A connection; one that is new has no ``uses``."""
+        channel = self._idle(pool)
+        if channel is None:
+            settings = self._settings
+            channel = dial(
+                pool.origin, settings.connect_timeout_s, settings.read_timeout_s, pool.tls_session
+            )
+            self._busy[channel] = pool
+        return channel
+
+    def _idle(self, pool: _Pool) -> Channel | None:
+        """One that is open and has nothing to do."""
         idle = pool.idle.get(running())
         while idle:
             try:
@@ -297,12 +326,7 @@ class PooledSession:
                 self._busy[channel] = pool
                 return channel
             channel.close()
-        settings = self._settings
-        channel = dial(
-            pool.origin, settings.connect_timeout_s, settings.read_timeout_s, pool.tls_session
-        )
-        self._busy[channel] = pool
-        return channel
+        return None
 
     def _open_pool(self, where: tuple[str, str]) -> _Pool:
         with self._lock:
@@ -314,6 +338,11 @@ class PooledSession:
                 )
                 self._pools[where] = _Pool(origin)
             return self._pools[where]
+
+
+def _head(pool: _Pool, method: str, target: str, lines: bytes, body: Body | None) -> bytes:
+    first = request_line(method, pool.prefix + target)
+    return b"%b%b%b%b\r\n" % (first, pool.lines, lines, _framing(method, body))
 
 
 def _framing(method: str, body: Body | None) -> bytes:

@@ -16,10 +16,10 @@ from osssync.errors import (
     SourceChangedError,
 )
 from osssync.model import Entry, Outcome, PartReceipt, Pinned, Task
-from osssync.oss.bucket import Bucket
+from osssync.oss.bucket import Bucket, Line
 from osssync.oss.replies import ObjectMeta
 from osssync.transfer.resume import confirmed_parts, hash_of_headers, is_whole
-from osssync.transfer.steps import of_complete, pinned_of
+from osssync.transfer.steps import Asked, of_complete, pinned_of
 
 
 class Copy(Struct, frozen=True):
@@ -35,7 +35,19 @@ class Copy(Struct, frozen=True):
         """Whatever its size: OSS moves the bytes."""
         return True
 
-    def whole(self, task: Task) -> Outcome:
+    def line(self) -> Line | None:
+        """None: copies are not asked for without waiting."""
+        return None
+
+    def ask(self, _task: Task, _line: Line) -> Asked | None:
+        """Nothing."""
+        return None
+
+    def take(self, _task: Task, _asked: Asked) -> Outcome | None:
+        """Nothing."""
+        return None
+
+    def whole(self, task: Task, _asked: Asked | None = None) -> Outcome:
         """One CopyObject; metadata and content type come along."""
         entry = task.entry
         try:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from osssync.checksums import crc64
 from osssync.errors import (
     IntegrityError,
     LocalFileError,
@@ -19,8 +20,15 @@ from osssync.errors import (
 from osssync.keys import is_part_file, relative_directory, relative_path
 from osssync.local.files import DestinationRoot
 from osssync.model import Entry, EntryKind, Outcome, PartReceipt, Pinned, Task
-from osssync.oss.bucket import Bucket, Sink
-from osssync.transfer.steps import BRIEF_BYTES, NO_CRC_NOTE, compare_crc64, parts_crc64, pinned_of
+from osssync.oss.bucket import Bucket, Line, Sink
+from osssync.transfer.steps import (
+    BRIEF_BYTES,
+    NO_CRC_NOTE,
+    Asked,
+    compare_crc64,
+    parts_crc64,
+    pinned_of,
+)
 
 IN_MEMORY_BYTES = BRIEF_BYTES
 """Up to here an object is held in memory and written in one go; above, it streams to its file."""
@@ -44,7 +52,34 @@ class Download(Struct, frozen=True):
         """Small ones: their bytes take no time."""
         return entry.size <= BRIEF_BYTES
 
-    def whole(self, task: Task) -> Outcome:
+    def line(self) -> Line | None:
+        """Of the source."""
+        return self.bucket.line()
+
+    def ask(self, task: Task, line: Line) -> Asked | None:
+        """Send the GET of a small object."""
+        entry = task.entry
+        if entry.kind is EntryKind.DIRECTORY or entry.size > IN_MEMORY_BYTES:
+            return None
+        sent = self.bucket.ask_get(line, self.prefix + entry.key, if_match=entry.etag)
+        return Asked(line) if sent else None
+
+    def take(self, task: Task, asked: Asked) -> Outcome | None:
+        """Write the object if its version, its size and its CRC are those they should be."""
+        entry = task.entry
+        head, body = asked.line.reply()
+        found = head.headers.lowercase
+        if not (
+            head.status == 200
+            and len(body) == entry.size
+            and found("etag") == entry.etag
+            and found("x-oss-hash-crc64ecma") == str(crc64(body))
+        ):
+            return None
+        self.root.write_small(relative_path(task.target), body, entry.mtime_ns)
+        return Outcome(task, moved_bytes=entry.size)
+
+    def whole(self, task: Task, asked: Asked | None = None) -> Outcome:
         """One GET, or a directory for a directory marker."""
         entry = task.entry
         if entry.kind is EntryKind.DIRECTORY:
@@ -54,7 +89,7 @@ class Download(Struct, frozen=True):
         if entry.size > IN_MEMORY_BYTES:
             return self._streamed(task, components)
         body = bytearray()
-        note = self._get(task, body.extend)
+        note = self._get(task, body.extend, None if asked is None else asked.line)
         self.root.write_small(components, body, entry.mtime_ns)
         return Outcome(task, moved_bytes=len(body), note=note)
 
@@ -134,7 +169,7 @@ class Download(Struct, frozen=True):
                 if part.crc64_of(receipt.byte_range, self.stopped) == receipt.crc64
             )
 
-    def _get(self, task: Task, sink: Sink) -> str:
+    def _get(self, task: Task, sink: Sink, asked: Line | None = None) -> str:
         entry = task.entry
         try:
             got = self.bucket.get(
@@ -142,6 +177,7 @@ class Download(Struct, frozen=True):
                 sink,
                 if_match=entry.etag,
                 expected_size=entry.size,
+                asked=asked,
             )
         except PreconditionFailedError as error:
             raise _changed(task) from error

@@ -3,9 +3,27 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from osssync.checksums import combine_parts
 from osssync.errors import IntegrityError
+from osssync.local.source import SourceFile
 from osssync.model import Entry, Outcome, PartReceipt, Pinned, Task
+from osssync.oss.bucket import Line
+
+
+class Asked(Struct, frozen=True):
+    """A ``whole`` whose request is out: where, and of an upload what it was made of."""
+
+    line: Line
+    file: SourceFile | None = None
+    data: bytes = b""
+    crc64: int = 0
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        if self.file is not None:
+            self.file.close()
 
 
 class Steps(Protocol):
@@ -20,8 +38,20 @@ class Steps(Protocol):
     def is_brief(self, entry: Entry) -> bool:
         """Whether ``whole`` keeps no thread busy with this one."""
 
-    def whole(self, task: Task) -> Outcome:
-        """Transfer a small object in one request."""
+    def line(self) -> Line | None:
+        """An idle connection for ``ask``; None if there is none."""
+
+    def ask(self, task: Task, line: Line) -> Asked | None:
+        """Send the request of ``whole`` and wait for nothing; None if that cannot be."""
+
+    def take(self, task: Task, asked: Asked) -> Outcome | None:
+        """Do what the reply is for, all of which is here; None unless it is as it should be.
+
+        ``whole`` knows what is wrong then.
+        """
+
+    def whole(self, task: Task, asked: Asked | None = None) -> Outcome:
+        """Transfer a small object in one request, which may be out already."""
 
     def start(self, task: Task) -> Outcome:
         """Pin the source's version and make the place its parts go to."""

@@ -15,17 +15,21 @@ from osssync.checksums import crc64
 from osssync.errors import InterruptedRunError, NotFoundError, SourceChangedError
 from osssync.local.source import SourceFile
 from osssync.model import ByteRange, Entry, EntryKind, Outcome, PartReceipt, Pinned, Task
-from osssync.oss.bucket import Bucket
+from osssync.oss.bucket import Bucket, Line, PutResult
 from osssync.transfer.resume import confirmed_parts, hash_of_headers
 from osssync.transfer.steps import (
     BRIEF_BYTES,
     NO_CRC_NOTE,
+    Asked,
     check_stored,
     compare_crc64,
     of_complete,
     parts_crc64,
     pinned_of,
 )
+
+PROMPT_BYTES = 1 << 14
+"""Up to here a request is taken by the socket at once, even of a new connection far away."""
 
 
 def dont_wait(_seconds: float) -> None:
@@ -76,9 +80,50 @@ class Upload(Struct, frozen=True):
         """Small ones: their bytes take no time."""
         return entry.size <= BRIEF_BYTES
 
-    def whole(self, task: Task) -> Outcome:
+    def line(self) -> Line | None:
+        """To the destination."""
+        return self.bucket.line()
+
+    def ask(self, task: Task, line: Line) -> Asked | None:
+        """Send the PUT of a file so small that the socket takes it at once."""
+        entry = task.entry
+        if entry.kind is EntryKind.DIRECTORY or entry.size > PROMPT_BYTES:
+            return None
+        file = self._open(task)
+        asked = None
+        try:
+            if file.size <= PROMPT_BYTES and not _left_of_second_s(file.mtime_ns):
+                data = file.read_at(file.size, 0)
+                key = self.prefix + task.target
+                if self.bucket.ask_put(line, key, data, headers=self.headers):
+                    asked = Asked(line, file, data, crc64(data))
+        finally:
+            if asked is None:
+                file.close()
+        return asked
+
+    def take(self, task: Task, asked: Asked) -> Outcome | None:
+        """See that OSS has what was sent, and that this is still the file."""
+        head, body = asked.line.reply()
+        found = head.headers.lowercase
+        if (
+            head.status == 200
+            and not body
+            and found("etag")
+            and found("x-oss-hash-crc64ecma") == str(asked.crc64)
+            and asked.file is not None
+            and asked.file.unchanged()
+        ):
+            asked.close()
+            return Outcome(task, moved_bytes=len(asked.data))
+        return None
+
+    def whole(self, task: Task, asked: Asked | None = None) -> Outcome:
         """One PUT."""
         key = self.prefix + task.target
+        if asked is not None and asked.file is not None:
+            with asked.file as file:
+                return self._put(task, file, asked.data, asked.line)
         if task.entry.kind is EntryKind.DIRECTORY:
             self.bucket.put(key, b"", headers=self.headers, crc64=0)
             return Outcome(task)
@@ -86,16 +131,11 @@ class Upload(Struct, frozen=True):
             self._outlive_second_of(file.mtime_ns)
             size = file.size
             if size <= BRIEF_BYTES:
-                data = file.read_at(size, 0)
-                put = self.bucket.put(key, data, headers=self.headers, crc64=None)
-                note = NO_CRC_NOTE if put.crc64 is None else ""
-            else:
-                body = RangeBody(file, ByteRange(0, size), self._closed)
-                put = self.bucket.put(key, body, headers=self.headers, crc64=None)
-                note = compare_crc64(self._address(key), body.crc64, put.crc64)
-            check_stored(self._address(key), put.etag)
-            if not file.unchanged():
-                raise _changed(task)
+                return self._put(task, file, file.read_at(size, 0))
+            body = RangeBody(file, ByteRange(0, size), self._closed)
+            put = self.bucket.put(key, body, headers=self.headers, crc64=None)
+            note = compare_crc64(self._address(key), body.crc64, put.crc64)
+            self._check(task, file, put)
         return Outcome(task, moved_bytes=size, note=note)
 
     def start(self, task: Task) -> Outcome:
@@ -174,15 +214,27 @@ class Upload(Struct, frozen=True):
         """Nothing stays open; a request that a run left behind sends nothing more."""
         self._closed.set()
 
+    def _put(self, task: Task, file: SourceFile, data: bytes, asked: Line | None = None) -> Outcome:
+        key = self.prefix + task.target
+        put = self.bucket.put(key, data, headers=self.headers, crc64=None, asked=asked)
+        self._check(task, file, put)
+        note = NO_CRC_NOTE if put.crc64 is None else ""
+        return Outcome(task, moved_bytes=len(data), note=note)
+
+    def _check(self, task: Task, file: SourceFile, put: PutResult) -> None:
+        check_stored(self._address(self.prefix + task.target), put.etag)
+        if not file.unchanged():
+            raise _changed(task)
+
     def _outlive_second_of(self, mtime_ns: int) -> None:
         """Let the second of the file's last edit pass, if it is this one.
 
         LastModified has whole seconds. An object written in the second of an edit looks older
         than the file, and the next sync would send it once more.
         """
-        left_ns = (mtime_ns // 10**9 + 1) * 10**9 - time.time_ns()
-        if 0 < left_ns <= 10**9:
-            self.wait(left_ns / 1e9)
+        left_s = _left_of_second_s(mtime_ns)
+        if left_s:
+            self.wait(left_s)
 
     def _completed_before(
         self, key: str, crc: int | None, task: Task, error: NotFoundError
@@ -230,6 +282,12 @@ class Upload(Struct, frozen=True):
             file.close()
             raise _changed(task)
         return file
+
+
+def _left_of_second_s(mtime_ns: int) -> float:
+    """How long the second of this time still lasts; 0 if it is not the present one."""
+    left_ns = (mtime_ns // 10**9 + 1) * 10**9 - time.time_ns()
+    return left_ns / 1e9 if 0 < left_ns <= 10**9 else 0.0
 
 
 def _changed(task: Task) -> SourceChangedError:

@@ -4,12 +4,18 @@ task ─▶ the direction's step ─▶ Outcome
              │ retryable error ─▶ repeat (connection.go_on: refresh, re-sign, wait)
              │ begin again ─────▶ Outcome with ``restart``: the entry as it is now
              └ any other error ─▶ Outcome with ``failure``: errors become data here
+
+A small object's way may be gone in two strides, with nobody waiting between them:
+
+task ─▶ ask ─▶ Flight … its reply ─▶ take, if all is as it should be ─▶ Outcome
+                                └──▶ finish, whatever it is, as ``run`` would ─▶ Outcome
 """
 
 import threading
 import time
 from collections.abc import Callable
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from osssync.errors import (
@@ -21,14 +27,23 @@ from osssync.errors import (
 )
 from osssync.fibers import wait_for
 from osssync.model import Effort, Entry, Failure, Outcome, Step, Task
+from osssync.oss.bucket import Line
 from osssync.oss.connection import Connection
 from osssync.throttle import Slot
-from osssync.transfer.steps import ABORT_RETRIES, Steps
+from osssync.transfer.steps import ABORT_RETRIES, Asked, Steps
 
 LISTINGS = 2
 """Of source and destination, which go on beside the tasks."""
 
 _CONCLUDING = frozenset({Step.FINISH, Step.ABORT})  # what a run that is to end still does
+
+
+class Flight(Struct, frozen=True):
+    """A task whose request is out: where, and since when, by the clock of the pace."""
+
+    task: Task
+    asked: Asked
+    began_s: float
 
 
 class Worker:
@@ -87,6 +102,54 @@ class Worker:
     def close(self) -> None:
         """Give back what is held open; no task may follow."""
         self._steps.close()
+
+    def line(self) -> Line | None:
+        """An idle connection of this thread's loop, for ``ask``; None if there is none."""
+        return self._steps.line()
+
+    def ask(self, task: Task, line: Line) -> Flight | None:
+        """Send what ``run`` would send first, and wait for nothing; None if that cannot be."""
+        if task.step is not Step.WHOLE or self._stopping.is_set():
+            return None
+        pace = self._connection.pace
+        began_s = pace.try_enter()
+        if began_s is None:
+            return None
+        asked = None
+        try:
+            asked = self._steps.ask(task, line)
+        except Exception:  # noqa: BLE001 - ``run`` meets it again, and tells
+            asked = None
+        finally:
+            if asked is None:
+                pace.leave(began_s, succeeded=False)
+        return None if asked is None else Flight(task, asked, began_s)
+
+    def take(self, flight: Flight) -> Outcome | None:
+        """Use a reply that is here and as it should be; None if it is not: ``finish``."""
+        try:
+            outcome = self._steps.take(flight.task, flight.asked)
+        except Exception:  # noqa: BLE001 - ``finish`` meets it again, and tells
+            return None
+        if outcome is not None:
+            self._connection.pace.leave(flight.began_s, succeeded=True)
+        return outcome
+
+    def finish(self, flight: Flight) -> Outcome:
+        """As ``run``, whose first request is out. Never raises."""
+        task, asked, slot = flight.task, flight.asked, Slot(self._connection.pace, flight.began_s)
+        if asked.line.was_dead:
+            with slot:
+                asked.close()
+            return self.run(task)
+        try:
+            try:
+                with slot:
+                    return self._steps.whole(task, asked)
+            except OsssyncError as error:
+                return self._go_on(task, slot, error)
+        except Exception as error:  # noqa: BLE001 - as in ``run``
+            return Outcome(task, failure=_bug(error))
 
     def run(self, task: Task) -> Outcome:
         """Do one task. Never raises: what goes wrong is in the outcome."""

@@ -39,6 +39,9 @@ class ScriptedWorker:
     def is_brief(self, task):
         return task.step is Step.WHOLE and not task.entry.key.startswith("long")
 
+    def line(self):
+        """None: everything is scripted in ``run``."""
+
     def run(self, task):
         word = task.entry.key.partition("/")[0]
         if word == "break":

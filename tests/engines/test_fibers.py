@@ -19,6 +19,9 @@ class SlowService:
     def __init__(self):
         self.log = []
 
+    def line(self):
+        """None is idle."""
+
     def run(self, task):
         self.log.append("ask")
         pause(0.0)
