@@ -14,7 +14,7 @@ from osssync.errors import OssError, OsssyncError
 from osssync.keys import display
 from osssync.model import ByteRange
 from osssync.oss import documents, integrity, replies
-from osssync.oss.channel import Body
+from osssync.oss.body import Body
 from osssync.oss.client import Client
 from osssync.oss.documents import BucketInfo, BucketsPage, Part, PartsPage, Upload, UploadsPage
 from osssync.oss.endpoint import Endpoint

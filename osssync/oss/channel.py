@@ -15,18 +15,22 @@ import mmap
 import socket
 import struct
 import sys
-from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
 
-from osssync.errors import SourceChangedError
 from osssync.fibers import Loop
+from osssync.oss.body import BUFFERS, Body, pieces
 from osssync.oss.tls import WIRE_BYTES, Tls
-from osssync.oss.wire import MAX_HEAD_BYTES, BrokenReplyError, Head, parse_chunk_size, parse_head
+from osssync.oss.wire import (
+    MAX_HEAD_BYTES,
+    BrokenReplyError,
+    ClosedEarlyError,
+    Head,
+    parse_chunk_size,
+    parse_head,
+)
 
 BUFFER_BYTES = 1 << 20
 """Of every connection; pages that are never touched cost nothing. Aligned, or copies are slow."""
 
-BUFFERS = (bytes, bytearray, memoryview, mmap.mmap)
 _TOGETHER_BYTES = 1 << 16  # a body up to here leaves in one call with its head
 _NAP_BYTES = 1 << 19  # a thread is not woken for less of a large body: each time costs it 10 µs
 _LEAST_NAP_BYTES = 1 << 16
@@ -36,44 +40,6 @@ _NOW = int(socket.MSG_DONTWAIT)  # plain: the names cost more than the call
 _LOOK = int(socket.MSG_PEEK) | _NOW
 _ALL = int(socket.MSG_WAITALL)
 _END_OF_HEAD = b"\r\n\r\n"
-
-
-@runtime_checkable
-class SizedFile(Protocol):
-    """Something read once from its beginning: what oss2 makes of an open file."""
-
-    @property
-    def len(self) -> int:
-        """Bytes in all."""
-
-    def read(self, amt: int, /) -> bytes:
-        """Up to ``amt`` bytes; nothing only at the end."""
-
-
-@runtime_checkable
-class RangeSource(Protocol):
-    """A body that fills buffers, so that no byte is copied for it; may be read again."""
-
-    @property
-    def len(self) -> int:
-        """Bytes in all."""
-
-    def rewind(self) -> None:
-        """Begin again."""
-
-    def read_into(self, view: memoryview) -> None:
-        """Fill the whole of ``view`` with what comes next."""
-
-
-Body = bytes | bytearray | memoryview | mmap.mmap | SizedFile | RangeSource | Iterable[bytes]
-
-
-class ClosedEarlyError(ConnectionError):
-    """The other side closed the connection where more had to come."""
-
-    def __init__(self, where: str) -> None:
-        super().__init__(where)
-        self.strerror = f"closed by the other side {where}"
 
 
 class Channel:
@@ -191,7 +157,8 @@ class Channel:
                     self._send(view)
         else:
             self._send(head)
-            self._send_read(body)
+            for piece in pieces(body, self._view):
+                self._send(piece)
 
     def read_head(self, *, is_head_request: bool = False) -> Head:
         """Wait for the reply; interim ones are passed over.
@@ -414,25 +381,3 @@ class Channel:
                 view = memoryview(data)[sent:]
             except BlockingIOError:
                 loop.wait_writable(self.fd, self.timeout_s)
-
-    def _send_read(self, body: SizedFile | RangeSource | Iterable[bytes]) -> None:
-        if isinstance(body, RangeSource):
-            left = body.len
-            while left:
-                view = self._view[: min(left, BUFFER_BYTES)]
-                body.read_into(view)
-                self._send(view)
-                left -= len(view)
-        elif isinstance(body, SizedFile):
-            left = body.len
-            while left:
-                chunk = body.read(min(left, BUFFER_BYTES))
-                if not chunk:  # going on would leave the server waiting for bytes
-                    raise SourceChangedError(f"the file ended {left} of {body.len} bytes early")
-                self._send(chunk)
-                left -= len(chunk)
-        else:
-            for chunk in body:
-                if chunk:
-                    self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-            self._send(b"0\r\n\r\n")

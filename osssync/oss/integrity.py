@@ -9,7 +9,7 @@ from collections.abc import Callable
 from osssync.checksums import crc64
 from osssync.errors import IntegrityError, SourceChangedError
 from osssync.model import ByteRange
-from osssync.oss.channel import BUFFERS, Body
+from osssync.oss.body import BUFFERS, Body
 from osssync.oss.replies import content_length
 from osssync.oss.wire import Headers
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from osssync.errors import NotFoundError
 from osssync.model import ByteRange
 from osssync.oss import documents, headers, replies
-from osssync.oss.channel import Body
+from osssync.oss.body import Body
 from osssync.oss.client import Client
 from osssync.oss.integrity import compare_crc64, crc64_of_body
 from osssync.oss.request import Request

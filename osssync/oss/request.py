@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from osssync.config import OssSettings
-from osssync.oss.channel import Body
+from osssync.oss.body import Body
 from osssync.oss.endpoint import Endpoint
 from osssync.oss.session import PooledSession
 from osssync.oss.signature import ClockOffset, CredentialsProvider

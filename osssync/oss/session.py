@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 from osssync.config import OssSettings
 from osssync.fibers import Loop, running
-from osssync.oss.channel import BUFFER_BYTES, BUFFERS, Body, Channel, RangeSource
+from osssync.oss.body import Body, can_be_sent_again, framing
+from osssync.oss.channel import BUFFER_BYTES, Channel
 from osssync.oss.dialing import Origin, dial, origin_of
 from osssync.oss.signature import query_string
 from osssync.oss.wire import Head, Headers, header_lines, host_line, request_line
@@ -225,7 +226,7 @@ class PooledSession:
                 return self._exchange(channel, head, body, is_head=method == "HEAD")
             except ConnectionError:
                 may_repeat = not is_fresh and not channel.heard and method in _REPEATABLE
-                if not may_repeat or not _can_be_sent_again(body):
+                if not may_repeat or not can_be_sent_again(body):
                     raise
 
     def lend(self, where: tuple[str, str]) -> Channel | None:
@@ -342,27 +343,4 @@ class PooledSession:
 
 def _head(pool: _Pool, method: str, target: str, lines: bytes, body: Body | None) -> bytes:
     first = request_line(method, pool.prefix + target)
-    return b"%b%b%b%b\r\n" % (first, pool.lines, lines, _framing(method, body))
-
-
-def _framing(method: str, body: Body | None) -> bytes:
-    """The line that tells where the body ends."""
-    if body is None:
-        return b"Content-Length: 0\r\n" if method in ("PUT", "POST") else b""
-    size = len(body) if isinstance(body, bytes) else _size(body)
-    return b"Transfer-Encoding: chunked\r\n" if size is None else b"Content-Length: %d\r\n" % size
-
-
-def _size(body: Body) -> int | None:
-    if isinstance(body, BUFFERS):
-        with memoryview(body) as view:
-            return view.nbytes
-    size: int | None = getattr(body, "len", None)
-    return size
-
-
-def _can_be_sent_again(body: Body | None) -> bool:
-    if isinstance(body, RangeSource):
-        body.rewind()
-        return True
-    return body is None or isinstance(body, BUFFERS)
+    return b"%b%b%b%b\r\n" % (first, pool.lines, lines, framing(method, body))

@@ -39,6 +39,14 @@ class BrokenReplyError(OSError):
         self.strerror = f"not a valid HTTP reply: {why}"
 
 
+class ClosedEarlyError(ConnectionError):
+    """The other side closed the connection where more had to come."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
+        self.strerror = f"closed by the other side {where}"
+
+
 class IllegalHeaderError(UsageError):
     """A header or an address that would break out of its line."""
 

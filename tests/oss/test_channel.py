@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from osssync.errors import SourceChangedError
 from osssync.fibers import Loop, pause, running
-from osssync.oss.channel import BUFFER_BYTES, Channel, ClosedEarlyError
-from osssync.oss.wire import MAX_HEAD_BYTES, BrokenReplyError
+from osssync.oss.channel import BUFFER_BYTES, Channel
+from osssync.oss.wire import MAX_HEAD_BYTES, BrokenReplyError, ClosedEarlyError
 from tests.oss.both_ways import BOTH, REST_S, both_ways
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osssync.oss.channel import Channel, ClosedEarlyError
+from osssync.oss.channel import Channel
+from osssync.oss.wire import ClosedEarlyError
 
 KIB = 1 << 10
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_RCVLOWAT"), reason="no SO_RCVLOWAT here")

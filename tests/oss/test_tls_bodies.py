@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osssync.fibers import running
-from osssync.oss.channel import Channel, ClosedEarlyError
+from osssync.oss.channel import Channel
 from osssync.oss.tls import WIRE_BYTES, Tls
+from osssync.oss.wire import ClosedEarlyError
 from tests.oss.both_ways import BOTH
 from tests.oss.test_naps import KIB, answer, beside, body_of_size, head_of, rest_of, taken
 from tests.oss.test_tls import server_context

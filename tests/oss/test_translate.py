@@ -10,9 +10,8 @@ import pytest
 import requests
 
 from osssync import errors
-from osssync.oss.channel import ClosedEarlyError
 from osssync.oss.translate import translated
-from osssync.oss.wire import BrokenReplyError
+from osssync.oss.wire import BrokenReplyError, ClosedEarlyError
 from tests.oss.stub_server import ACCESS_KEY_ID, TOKEN, Answer, error_xml
 
 
