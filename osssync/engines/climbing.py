@@ -12,9 +12,9 @@ from osssync.model import Effort, Outcome, Task, Width
 BRIEF = 16
 """Brief tasks at once for each one that keeps a thread: they wait, and cost no thread."""
 
-MOST_LEVEL = 64
-"""Objects of a megabyte thirty milliseconds away use so many threads on two processors; each may
-hold a megabyte."""
+MOST_LEVEL = 48
+"""Objects of a megabyte thirty milliseconds away use so many threads on two processors; each
+holds a megabyte."""
 
 FAR_S = 0.005
 """An answer that takes longer comes from another machine: some requests may always wait for it."""
