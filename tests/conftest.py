@@ -16,6 +16,7 @@ from osssync.config import CredentialSettings, Options, OssSettings, TransferSet
 from osssync.emulator.emulator import Emulator
 from osssync.emulator.settings import Settings
 from tests.guard import sitecustomize
+from tests.oss.stub_server import StubServer
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -211,3 +212,11 @@ def pytest_sessionfinish(session, exitstatus):
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         reporter.write_line(f"SECRETS LEAKED in: {found}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def server():
+    """Scripted, byte by byte."""
+    stub = StubServer()
+    yield stub
+    stub.close()

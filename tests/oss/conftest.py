@@ -7,7 +7,7 @@ from osssync.oss.bucket import open_bucket, open_service
 from osssync.oss.endpoint import Endpoint
 from osssync.oss.session import PooledSession
 from osssync.oss.signature import ClockOffset
-from tests.oss.stub_server import FixedCredentials, StubServer
+from tests.oss.stub_server import FixedCredentials
 
 
 @pytest.fixture(autouse=True)
@@ -16,13 +16,6 @@ def no_proxies(monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-def server():
-    stub = StubServer()
-    yield stub
-    stub.close()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from osssync.oss.connection import Connection
 from osssync.transfer.download import Download
 from osssync.transfer.upload import PROMPT_BYTES, Upload
 from osssync.transfer.worker import Worker
-from tests.oss.stub_server import CLOSE, STALL, Answer, StubServer, crc_header, error_xml
+from tests.oss.stub_server import CLOSE, STALL, Answer, crc_header, error_xml
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -31,13 +31,6 @@ pytestmark = [
 BODY = b"what is small " * 100
 OTHER = b"what is other " * 100
 OLD_NS = 1_700_000_000_123_456_789
-
-
-@pytest.fixture
-def server():
-    stub = StubServer()
-    yield stub
-    stub.close()
 
 
 @pytest.fixture
