@@ -32,6 +32,7 @@ _NAP_S = 0.05  # between two looks at an event that threads set
 
 _READY, _LATE = True, False  # what a fiber is told when it goes on
 _SOMETHING = select.EPOLLIN | select.EPOLLRDHUP if AVAILABLE else 0  # to read, or the end
+_BREAK = select.EPOLLHUP | select.EPOLLERR if AVAILABLE else 0
 
 _here = threading.local()
 
@@ -54,7 +55,8 @@ class Loop:
         self._parked: deque[greenlet] = deque()
         self._waiting: dict[int, tuple[Callable[[bool], object], int, float]] = {}  # by descriptor
         self._listeners: dict[int, Callable[[], None]] = {}
-        self._missed: set[int] = set()  # became readable while nobody waited
+        self.unheard: set[int] = set()
+        """Descriptors where something came, or the end, while nobody waited for it."""
         self._sleepers: list[tuple[float, int, greenlet]] = []
         self._slept = 0
         self._alive = 0
@@ -124,13 +126,9 @@ class Loop:
 
     def watch(self, descriptor: int) -> None:
         """Tell of this socket from now on; closing it ends that."""
-        self._missed.discard(descriptor)
+        self.unheard.discard(descriptor)
         interest = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
         self._epoll.register(descriptor, interest)
-
-    def was_readable(self, descriptor: int) -> bool:
-        """Whether something came, or the end, while nobody waited for it."""
-        return descriptor in self._missed
 
     def wait_readable(self, descriptor: int, timeout_s: float) -> None:
         """Give way until the socket may have something to read; it may also have nothing.
@@ -138,8 +136,8 @@ class Loop:
         Raises:
             TimeoutError: so many seconds passed.
         """
-        if descriptor in self._missed:
-            self._missed.remove(descriptor)
+        if descriptor in self.unheard:
+            self.unheard.remove(descriptor)
             return
         self._wait(descriptor, _SOMETHING, timeout_s)
 
@@ -153,8 +151,8 @@ class Loop:
             heard: is told whether that was in time.
             timeout_s: in which something may come.
         """
-        if descriptor in self._missed:
-            self._missed.remove(descriptor)
+        if descriptor in self.unheard:
+            self.unheard.remove(descriptor)
             heard(_READY)
             return
         self._waiting[descriptor] = (heard, _SOMETHING, time.monotonic() + timeout_s)
@@ -190,14 +188,21 @@ class Loop:
         pause_s = min(pause_s, _SWEEP_S)
         if self._sleepers:
             pause_s = min(pause_s, max(self._sleepers[0][0] - now_s, 0.0))
+        waiting = self._waiting
         for descriptor, events in self._epoll.poll(0 if self._ready else pause_s):
-            self._told(descriptor, events)
+            found = waiting.get(descriptor)
+            if found is not None and events & (found[1] | _BREAK):
+                del waiting[descriptor]
+                found[0](_READY)
+            else:
+                self._told(descriptor, events)
         self._wake_sleepers()
         if now_s - self._swept_s >= _SWEEP_S:
             self._swept_s = now_s
             self._sweep(now_s)
 
     def _told(self, descriptor: int, events: int) -> None:
+        """Something happened where no fiber waits for that."""
         if descriptor == self._bell:
             os.eventfd_read(self._bell)
             return
@@ -205,12 +210,8 @@ class Loop:
         if heard is not None:
             heard()
             return
-        found = self._waiting.get(descriptor)
-        if found is not None and events & (found[1] | select.EPOLLHUP | select.EPOLLERR):
-            del self._waiting[descriptor]
-            found[0](_READY)
-        elif events & ~select.EPOLLOUT:
-            self._missed.add(descriptor)
+        if events & ~select.EPOLLOUT:
+            self.unheard.add(descriptor)
 
     def _wake_sleepers(self) -> None:
         now_s = time.monotonic()

@@ -34,7 +34,7 @@ from osssync.errors import (
 )
 from osssync.extras import Extras
 from osssync.journal import Journal, RunRecord, default_state_dir, job_key
-from osssync.local.files import PartNames
+from osssync.local.part_names import PartNames
 from osssync.local.scan import Scan, scan_columns
 from osssync.locks import Lock, acquire
 from osssync.model import Action, ActionKind, Failure, Outcome, Step, Task

@@ -110,25 +110,25 @@ class Pace:
             raise
         return self._clock()
 
-    def try_enter(self) -> float | None:
-        """As ``enter`` where there is a place; None where one would have to wait."""
+    def try_enter(self, most: int) -> tuple[int, float]:
+        """As ``enter`` for as many of ``most`` as have a place; and when they begin."""
         with self._lock:
-            if self._in_flight < self._limit:
-                self._in_flight += 1
-                return self._clock()
-        return None
+            count = max(0, min(most, self._limit - self._in_flight))
+            self._in_flight += count
+            return count, self._clock()
 
-    def leave(self, began_s: float, *, succeeded: bool) -> None:
-        """Give the place back.
+    def leave(self, *began_s: float, succeeded: bool) -> None:
+        """Give places back.
 
         Args:
-            began_s: what ``enter`` returned.
-            succeeded: False if the request failed, for whatever reason.
+            began_s: what ``enter`` returned, for each.
+            succeeded: False if the requests failed, for whatever reason.
         """
         with self._lock:
-            self._in_flight -= 1
-            if succeeded and self._limit < self._most and began_s >= self._settled_s:
-                self._grow()
+            self._in_flight -= len(began_s)
+            if succeeded and self._limit < self._most:
+                for one_s in began_s:
+                    self._grow(one_s)
             if self._line:
                 self._admit()
 
@@ -143,7 +143,9 @@ class Pace:
             self._lowest = min(self._lowest, self._limit)
             self._settled_s = self._clock() + SETTLE_S
 
-    def _grow(self) -> None:
+    def _grow(self, began_s: float) -> None:
+        if began_s < self._settled_s or self._limit >= self._most:
+            return
         self._successes += 1
         if self._successes >= self._limit:  # every place has seen one: about a round trip
             self._successes = 0

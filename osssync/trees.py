@@ -18,7 +18,8 @@ from osssync.config import Compare, Fsync, Job, LocalAddress, OssAddress, expand
 from osssync.errors import LocalFileError, NotFoundError, UnsafeKeyError, UsageError
 from osssync.keys import relative_directory, relative_path, upload_key
 from osssync.local.case import ignores_case
-from osssync.local.files import DestinationRoot, PartNames
+from osssync.local.files import DestinationRoot
+from osssync.local.part_names import PartNames
 from osssync.local.removal import RemovalRoot
 from osssync.local.scan import Scan, scan_columns
 from osssync.model import Direction, Entry, EntryKind

@@ -24,7 +24,7 @@ from osssync.engines.climbing import MOST_LEVEL, Climbing, width_of
 from osssync.engines.engine import Engine
 from osssync.engines.local import LocalEngine
 from osssync.engines.processes import Processes
-from osssync.local.files import PartNames
+from osssync.local.part_names import PartNames
 from osssync.model import Width
 from osssync.oss.connection import Connection, Patience
 from osssync.processors import usable

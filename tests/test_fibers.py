@@ -231,13 +231,13 @@ def test_what_came_while_nobody_waited_is_not_missed(loop, pair):
     def work():
         loop.watch(ours.fileno())
         pause(0.0)
-        told.append(loop.was_readable(ours.fileno()))
+        told.append(ours.fileno() in loop.unheard)
         theirs.send(b"early")
         pause(0.01)
-        told.append(loop.was_readable(ours.fileno()))
+        told.append(ours.fileno() in loop.unheard)
         loop.wait_readable(ours.fileno(), LONG_S)
         told.append(ours.recv(10))
-        told.append(loop.was_readable(ours.fileno()))
+        told.append(ours.fileno() in loop.unheard)
 
     serve(loop, work)
 
@@ -256,7 +256,7 @@ def test_a_new_socket_has_nothing_of_an_old_one_with_its_number(loop):
                 loop.watch(ours.fileno())
                 theirs.send(bytes_sent)
                 pause(0.01)
-                told.append((ours.fileno(), loop.was_readable(ours.fileno())))
+                told.append((ours.fileno(), ours.fileno() in loop.unheard))
 
     serve(loop, work)
 

@@ -73,6 +73,23 @@ def until(condition):
         time.sleep(0.001)
 
 
+def test_several_places_are_taken_and_given_back_at_once(pace, clock):
+    """As many as there are; and each that succeeded counts for the next limit."""
+    throttle(pace)
+    settle(clock)
+    clock.now_s += 1
+
+    with pace.slot():
+        count, began_s = pace.try_enter(9)
+        none, _ = pace.try_enter(1)
+
+    assert (3, 0) == (count, none)
+    pace.leave(*[began_s] * 3, succeeded=True)
+    assert (5, 0) == (pace.limit, pace._in_flight)
+    pace.leave(succeeded=True)
+    assert 0 == pace._in_flight
+
+
 def test_a_throttled_request_halves_the_limit(pace):
     """8 become 4, and the facts for the report say so."""
     throttle(pace)

@@ -1,11 +1,12 @@
 """Brief tasks on one thread, many at once: a fiber for each, where there is anything to wait for.
 
     submit ─▶ deque ─▶ step: what has come is put in place, then the next requests go out ─▶ deliver
-                        ├─ where a connection is idle: worker.ask … its reply ─▶ worker.take
+                        ├─ where connections are idle: worker.ask … the replies ─▶ worker.take
                         └─ else, and where that is not all: a fiber, worker.run or worker.finish
 
 Doing the one for all, then the other for all, costs half of doing both in turn for each: what a
-processor has at hand for the one, code and data, it loses over the other, ours and the system's.
+processor has at hand for the one, code and data, it loses over the other, ours and the system's;
+and what all of a step have in common (who signs, and when; the note for a killed run) is done once.
 """
 
 from collections import deque
@@ -72,25 +73,39 @@ class Fibers:
     def _serve(self) -> None:
         """All steps, in a fiber: what has to be waited for after all stops no other one."""
         while self._flying or not self._is_closing:
-            heard, self._heard = self._heard, []
-            for flight, in_time in heard:
-                self._look(flight, in_time=in_time)
-            while self._tasks and self._under_way < self.wanted:
-                self._begin(self._tasks.popleft())
+            if self._heard:
+                heard, self._heard = self._heard, []
+                self._land(heard)
+            count = min(len(self._tasks), self.wanted - self._under_way)
+            if count > 0:
+                self._begin([self._tasks.popleft() for _ in range(count)])
             self.loop.park()
         for line in self._idle:
             line.leave()
 
-    def _begin(self, task: Task) -> None:
-        self._under_way += 1
-        line = self._idle.pop() if self._idle else self._worker.line()
-        if line is not None:
-            flight = self._worker.ask(task, line)
+    def _begin(self, tasks: Sequence[Task]) -> None:
+        self._under_way += len(tasks)
+        lines = self._lines(len(tasks))
+        flights = self._worker.ask(tasks[: len(lines)], lines)
+        for line, task, flight in zip(lines, tasks, flights, strict=False):
             if flight is not None:
                 self._flying += 1
                 self._listen(flight)
-                return
-            line.leave()
+            else:
+                line.leave()
+                self._run(task)
+        for task in tasks[len(lines) :]:
+            self._run(task)
+
+    def _lines(self, most: int) -> Sequence[Line]:
+        """Idle connections, as many as there are of those wanted."""
+        lines = self._idle[-most:]
+        del self._idle[-most:]
+        while len(lines) < most and (line := self._worker.line()) is not None:
+            lines.append(line)
+        return lines
+
+    def _run(self, task: Task) -> None:
         self._spawn(lambda: self._worker.run(task))
 
     def _listen(self, flight: Flight) -> None:
@@ -100,22 +115,34 @@ class Fibers:
         line = flight.asked.line
         self.loop.when_readable(line.fd, heard, line.timeout_s)
 
-    def _look(self, flight: Flight, *, in_time: bool) -> None:
-        line = flight.asked.line
-        heard = line.hear(in_time=in_time)
-        if heard is Heard.NOTHING:
-            self._listen(flight)
-            return
+    def _land(self, flights: Sequence[tuple[Flight, bool]]) -> None:
+        whole: list[Flight] = []
+        for flight, in_time in flights:
+            heard = flight.asked.line.hear(in_time=in_time)
+            if heard is Heard.WHOLE:
+                whole.append(flight)
+            elif heard is Heard.NOTHING:
+                self._listen(flight)
+            else:
+                self._finish(flight)
+        landed: list[Outcome] = []
+        for flight, outcome in zip(whole, self._worker.take(whole), strict=True):
+            if outcome is None:
+                self._finish(flight)
+                continue
+            landed.append(outcome)
+            line = flight.asked.line
+            if line.is_ready():
+                self._idle.append(line)
+            else:
+                line.leave()
+        self._flying -= len(landed)
+        self._under_way -= len(landed)
+        self._done += landed
+
+    def _finish(self, flight: Flight) -> None:
         self._flying -= 1
-        outcome = self._worker.take(flight) if heard is Heard.WHOLE else None
-        if outcome is None:
-            self._spawn(lambda: self._worker.finish(flight))
-            return
-        if line.is_ready():
-            self._idle.append(line)
-        else:
-            line.leave()
-        self._end(outcome)
+        self._spawn(lambda: self._worker.finish(flight))
 
     def _spawn(self, do: Callable[[], Outcome]) -> None:
         self.loop.spawn(lambda: self._end(do()))

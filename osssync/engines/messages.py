@@ -20,7 +20,7 @@ from osssync.model import Effort, Entry, EntryKind, Failure, Outcome, Step, Task
 TASKS, WIDTH, STOP, FLUSH, CLOSE = "tasks", "width", "stop", "flush", "close"
 OUTCOMES, FLUSHED, WARNING = "outcomes", "flushed", "warning"
 
-_KINDS = {kind.value: kind for kind in EntryKind}
+_FILE = EntryKind.FILE
 
 
 def pack(kind: str, *content: Any) -> bytes:  # noqa: ANN401 - what ``marshal`` takes
@@ -38,7 +38,8 @@ def pack_task(number: int, task: Task) -> object:
     entry = task.entry
     if task.step is not Step.WHOLE:
         return pickle.dumps(replace(task, object_number=number))
-    kind, more = entry.kind.value, (entry.etag, entry.storage_class, entry.note)
+    kind = None if entry.kind is _FILE else entry.kind.value
+    more = (entry.etag, entry.storage_class, entry.note)
     target = None if task.target == entry.key else task.target
     return (number, target, (entry.key, entry.size, entry.mtime_ns), kind, more)
 
@@ -50,7 +51,7 @@ def unpack_task(packed: Any) -> Task:  # noqa: ANN401 - whatever ``pack_task`` m
         return task
     number, target, what, kind, more = packed
     key, size, mtime_ns = what
-    entry = Entry(key, size, mtime_ns, _KINDS[kind], *more)
+    entry = Entry(key, size, mtime_ns, _FILE if kind is None else EntryKind(kind), *more)
     return Task(number, Step.WHOLE, entry, entry.key if target is None else target)
 
 

@@ -112,13 +112,20 @@ class Processes:
         """Spread tasks; never blocks."""
         self._outstanding += len(batch)
         here: list[Task] = []
-        out: list[Task] = []
+        brief: list[Task] = []
         for task in batch:
-            (out if self._goes_out(task) else here).append(task)
+            is_brief = self._local.is_brief(task)
+            if not self._goes_out(task, is_brief=is_brief):
+                here.append(task)
+            elif is_brief:
+                brief.append(task)
+            else:
+                self._waiting.append(task)
         if here:
             self._local.submit(here)
-        if out:
-            self._spread(out)
+        if brief:
+            self._spread(brief)
+        self._give_long()
 
     def wait(self) -> Sequence[Outcome]:
         """Block for one outcome, then take what else is there."""
@@ -175,11 +182,11 @@ class Processes:
             child.end()
             self._readers[child.pid].join()
 
-    def _goes_out(self, task: Task) -> bool:
+    def _goes_out(self, task: Task, *, is_brief: bool) -> bool:
         if self._is_stopping:
             return False
         if task.step is Step.WHOLE:
-            self._lead += 1 if self._local.is_brief(task) else task.entry.size // BRIEF_BYTES
+            self._lead += 1 if is_brief else task.entry.size // BRIEF_BYTES
             if self._lead <= LEAD:
                 return False
         elif task.step is not Step.PART or not self._crew.takes_parts:
@@ -201,20 +208,16 @@ class Processes:
             thread.start()
 
     def _spread(self, tasks: Sequence[Task]) -> None:
-        """Brief ones each to the child that has least, in one message a child."""
+        """Brief ones, each to the child that has least, in one message a child."""
         loads = [len(child.tasks) for child in self._children]
         batches: list[list[object]] = [[] for _ in loads]
         for task in tasks:
-            if not self._local.is_brief(task):
-                self._waiting.append(task)
-                continue
             least = loads.index(min(loads))
             loads[least] += 1
             batches[least].append(self._packed(task, self._children[least]))
         for child, batch in zip(self._children, batches, strict=True):
             if batch:
                 _tell(child, messages.TASKS, batch)
-        self._give_long()
 
     def _give_long(self) -> None:
         """To children that may run dry, in batches; first to who has fewest bytes ahead."""
@@ -249,11 +252,12 @@ class Processes:
                 if kind == messages.OUTCOMES:
                     child.effort = Effort(*content[0])
                     outcomes = [messages.unpack_outcome(one, child.tasks) for one in content[1]]
-                    child.bytes_done += sum(
-                        _bytes_of(one.task)
-                        for one in outcomes
-                        if not self._local.is_brief(one.task)
-                    )
+                    if _bytes_ahead(child):  # else all are brief
+                        child.bytes_done += sum(
+                            _bytes_of(one.task)
+                            for one in outcomes
+                            if not self._local.is_brief(one.task)
+                        )
                     self._queue.put(outcomes)
                 elif kind == messages.FLUSHED:
                     child.flushed.put(messages.unpack_failure(content[0]))

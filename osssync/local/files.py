@@ -13,20 +13,20 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from hashlib import blake2b
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from msgspec import Struct
 
 from osssync.config import Fsync
 from osssync.errors import LocalFileError, OsssyncError, UnsafeKeyError
-from osssync.keys import display, is_part_file, part_file_name, relative_path
+from osssync.keys import display, is_part_file, relative_path
 from osssync.local.directories import Directories, Directory
 from osssync.local.durability import Durability
 from osssync.local.failures import joined, local_error
 from osssync.local.ledger import Ledger
 from osssync.local.part_file import Buffer, PartFile, write_all
+from osssync.local.part_names import PartNames
 from osssync.local.scan import entry_of
 from osssync.local.system_calls import preallocate
 from osssync.model import Entry, EntryKind
@@ -39,33 +39,12 @@ _FOUND_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NOT_OURS = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
 
 
-class PartNames(Struct, frozen=True):
-    """What a run's part files are called, and where those being written are told of.
+class SmallFile(Struct, frozen=True):
+    """A whole file: where it belongs, as ``keys.relative_path`` has it, its bytes, its time."""
 
-    ``salt`` is what their names depend on beside their target. Two runs with the same salt would
-    write into each other's part files: they must not go on at the same time. ``ledgers`` is a
-    directory in which each process of a run tells the next run with this salt which part files a
-    kill left; "" keeps none. ``run`` names this one there. ``sweeps`` for the process that removes
-    what earlier runs left, before any other has begun.
-    """
-
-    salt: str = ""
-    ledgers: str = ""
-    run: str = ""
-    sweeps: bool = True
-
-    @property
-    def probe(self) -> str:
-        """The name of a file that is made to see how the destination treats names.
-
-        "" where no file may be made. No target has this name: none is called "/".
-        """
-        return self.of(("", "")) if self.salt else ""
-
-    def of(self, components: tuple[str, ...]) -> str:
-        """The name of a target's part file."""
-        octets = f"{self.salt}\0{'/'.join(components)}".encode()
-        return part_file_name(blake2b(octets, digest_size=8).hexdigest())
+    components: tuple[str, ...]
+    data: Buffer
+    mtime_ns: int
 
 
 _UNSALTED = PartNames()
@@ -111,26 +90,32 @@ class DestinationRoot:
 
     def write_small(self, components: tuple[str, ...], data: Buffer, mtime_ns: int) -> None:
         """Write a whole file and put it in place."""
-        slot = self._ledger.note(_target(components))
+        slots = self._ledger.note([_target(components)])
         try:
-            directory, fd, name = self._new_part(components)
-            with directory:
-                try:
-                    try:
-                        write_all(fd, data, 0)
-                        os.utime(fd, ns=(mtime_ns, mtime_ns))
-                        self._durability.written(fd, is_large=False)
-                    finally:
-                        os.close(fd)
-                    _rename(name, components[-1], directory)
-                except BaseException:
-                    _unlink(name, directory)
-                    raise
-                self._durability.named(directory)
+            self._write_small(components, data, mtime_ns)
         except OSError as error:
             raise self._error("write", components, error) from error
         finally:
-            self._ledger.done(slot)
+            self._ledger.done(slots)
+
+    def write_together(self, files: Sequence[SmallFile]) -> list[bool]:
+        """The same for several; False for one that is not in place: ``write_small`` tells why.
+
+        What they share is done once: a directory is opened, and the ledger written.
+        """
+        slots = self._ledger.note([_target(file.components) for file in files])
+        are_written = []
+        try:
+            for file in files:
+                try:
+                    self._write_small(file.components, file.data, file.mtime_ns)
+                except (OSError, OsssyncError):
+                    are_written.append(False)
+                else:
+                    are_written.append(True)
+        finally:
+            self._ledger.done(slots)
+        return are_written
 
     @contextlib.contextmanager
     def new_file(self, components: tuple[str, ...], mtime_ns: int) -> Iterator[PartFile]:
@@ -138,7 +123,7 @@ class DestinationRoot:
 
         If that raises, or all is closed meanwhile, there is no such file.
         """
-        slot = self._ledger.note(_target(components))
+        slots = self._ledger.note([_target(components)])
         try:
             with self._unfinished(components) as (part, name):
                 yield part
@@ -151,7 +136,7 @@ class DestinationRoot:
         except OSError as error:
             raise self._error("write", components, error) from error
         finally:
-            self._ledger.done(slot)
+            self._ledger.done(slots)
 
     def create_part(self, components: tuple[str, ...], size: int) -> str:
         """Make an unfinished file of ``size`` bytes beside its target; returns its name.
@@ -265,6 +250,24 @@ class DestinationRoot:
         self._directories.close()
         self._ledger.close()
 
+    def _write_small(self, components: tuple[str, ...], data: Buffer, mtime_ns: int) -> None:
+        directory, fd, name = self._new_part(components)
+        try:
+            try:
+                try:
+                    write_all(fd, data, 0)
+                    os.utime(fd, ns=(mtime_ns, mtime_ns))
+                    self._durability.written(fd, is_large=False)
+                finally:
+                    os.close(fd)
+                _rename(name, components[-1], directory)
+            except BaseException:
+                _unlink(name, directory)
+                raise
+            self._durability.named(directory)
+        finally:
+            self._directories.release(directory)
+
     def _parent(self, components: tuple[str, ...]) -> Directory:
         return self._directories.open(components[:-1], create=False)
 
@@ -298,11 +301,10 @@ class DestinationRoot:
     def _open_new_part(self, parent: tuple[str, ...], name: str) -> tuple[Directory, int]:
         directory = self._directories.open(parent, create=True)
         try:
-            fd = _open_new(name, directory)
+            return directory, _open_new(name, directory)
         except BaseException:
             self._directories.release(directory)
             raise
-        return directory, fd
 
     def _finish(self, part_name: str, directory: Directory, mtime_ns: int) -> None:
         """Set the time and make the content durable, in this order so that the time is too."""

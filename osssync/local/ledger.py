@@ -1,11 +1,11 @@
 """Which part files are being written now, for the run that comes after a kill.
 
-Large objects are in the journal. The others, thousands a second, get a line here before their
-part file is made: one write into the page cache, no sync. A run that is killed leaves its lines
-behind; the next one of the same job removes the part files they name, whether or not their
-objects still exist. Only a power cut may lose a line.
+Large objects are in the journal. The others, thousands a second, are noted here before their
+part file is made: one write into the page cache for those of a moment, no sync. A run that is
+killed leaves its notes behind; the next one of the same job removes the part files they name,
+whether or not their objects still exist. Only a power cut may lose a note.
 
-    slot 0 │ length, target, padding │ slot 1 │ …      one slot for each file being written
+    slot 0 │ length, target, length, target, 0, what was there │ slot 1 │ …
 
 A slot is never cleared, only used again: removing what is not there is harmless.
 """
@@ -14,11 +14,11 @@ import contextlib
 import os
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-_NO_SLOT = -1
 _LENGTH = struct.Struct("<H")
-_SLOT_BYTES = 4096  # a page: a line is written whole or not at all
+_END = _LENGTH.pack(0)
+_SLOT_BYTES = 4096  # a page: it is written whole or not at all
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_SLOTS = 4096  # far more than jobs can be; a damaged file is not read beyond
 
@@ -63,27 +63,24 @@ class Ledger:
                 if not [target for target in _targets(path) if not remove(target)]:
                     os.unlink(path)  # noqa: PTH108 - likewise
 
-    def note(self, target: bytes) -> int:
-        """Write down that a part file of this target is about to be made; returns its slot."""
-        line = (_LENGTH.pack(len(target)) + target)[:_SLOT_BYTES]
+    def note(self, targets: Sequence[bytes]) -> Sequence[int]:
+        """Write down that part files of these targets are about to be made; returns their slots."""
+        slots: list[int] = []
         with self._lock:
-            if self._fd < 0:
-                return _NO_SLOT
-            if self._free:
-                slot = self._free.pop()
-            else:
-                slot, self._slots = self._slots, self._slots + 1
-            try:
-                os.pwrite(self._fd, line, slot * _SLOT_BYTES)
-            except OSError:
-                self._free.append(slot)
-                return _NO_SLOT
-        return slot
+            if self._fd >= 0:
+                for page in _pages(targets):
+                    if self._free:
+                        slots.append(self._free.pop())
+                    else:
+                        slots.append(self._slots)
+                        self._slots += 1
+                    with contextlib.suppress(OSError):
+                        os.pwrite(self._fd, page, slots[-1] * _SLOT_BYTES)
+        return slots
 
-    def done(self, slot: int) -> None:
-        """The part file of this slot has become the target, or was removed."""
-        if slot != _NO_SLOT:
-            self._free.append(slot)  # in one step: no lock is needed
+    def done(self, slots: Sequence[int]) -> None:
+        """The part files of these slots have become their targets, or were removed."""
+        self._free.extend(slots)  # in one step: no lock is needed
 
     def close(self) -> None:
         """Remove the file, unless something noted is not done. Closing again is harmless."""
@@ -99,14 +96,29 @@ class Ledger:
             os.rmdir(self._directory)  # noqa: PTH106 - likewise; fails while others are there
 
 
+def _pages(targets: Sequence[bytes]) -> list[bytes]:
+    """The targets, as few slots' worth as hold them; one that no slot holds is left out."""
+    pages = [b""]
+    for target in targets:
+        line = _LENGTH.pack(len(target)) + target
+        if len(pages[-1]) + len(line) + _LENGTH.size > _SLOT_BYTES:
+            pages.append(b"")
+        pages[-1] += line
+    return [page + _END for page in pages if len(page) + len(_END) <= _SLOT_BYTES]
+
+
 def _targets(path: str) -> list[bytes]:
     """All that was noted in a file, some of it perhaps long in place."""
     with open(path, "rb") as file:  # noqa: PTH123 - likewise
-        lines = file.read(_MOST_SLOTS * _SLOT_BYTES)
+        pages = file.read(_MOST_SLOTS * _SLOT_BYTES)
     targets = []
-    for start in range(0, len(lines) - 1, _SLOT_BYTES):
-        (length,) = _LENGTH.unpack_from(lines, start)
-        begin = start + _LENGTH.size
-        if length:
-            targets.append(lines[begin : begin + length])
+    for start in range(0, len(pages), _SLOT_BYTES):
+        page = pages[start : start + _SLOT_BYTES]
+        begin = _LENGTH.size
+        while begin <= len(page):
+            (length,) = _LENGTH.unpack_from(page, begin - _LENGTH.size)
+            if not length:
+                break
+            targets.append(page[begin : begin + length])
+            begin += length + _LENGTH.size
     return targets

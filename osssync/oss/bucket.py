@@ -165,15 +165,35 @@ class Bucket(MultipartVerbs):
         """An idle connection for ``ask_get`` and ``ask_put``; None if none is."""
         return self._client.line()
 
-    def ask_get(self, line: Line, key: str, *, if_match: str) -> bool:
-        """Send the request of a ``get`` of a whole object; False if the line has broken."""
-        return self._client.ask(line, Request("GET", key, headers=of_read(None, if_match)))
+    def ask_get(
+        self, lines: Sequence[Line], wanted: Sequence[tuple[str, str] | None]
+    ) -> Sequence[bool]:
+        """Send the requests of ``get`` for whole objects, each on its line; what was sent.
 
-    def ask_put(self, line: Line, key: str, body: bytes, *, headers: Mapping[str, str]) -> bool:
-        """Send the request of a ``put``; False if the line has broken."""
-        return self._client.ask(
-            line, Request("PUT", key, headers=of_new_object(headers), body=body)
-        )
+        Args:
+            lines: idle ones; of what was not sent it may have broken.
+            wanted: key and ``if_match`` of each; None: nothing.
+        """
+        requests = [one and Request("GET", one[0], headers=of_read(None, one[1])) for one in wanted]
+        return self._client.ask(lines, requests)
+
+    def ask_put(
+        self,
+        lines: Sequence[Line],
+        bodies: Sequence[tuple[str, bytes] | None],
+        *,
+        headers: Mapping[str, str],
+    ) -> Sequence[bool]:
+        """Send the requests of ``put``, each on its line; what was sent.
+
+        Args:
+            lines: idle ones; of what was not sent it may have broken.
+            bodies: key and body of each; None: nothing.
+            headers: of all these objects, as ``put`` has them.
+        """
+        fresh = of_new_object(headers)
+        requests = [one and Request("PUT", one[0], headers=fresh, body=one[1]) for one in bodies]
+        return self._client.ask(lines, requests)
 
     def put(
         self,

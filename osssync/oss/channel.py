@@ -101,7 +101,7 @@ class Channel:
 
     def is_stale(self) -> bool:
         """Whether the other side has closed it, or said something unasked, while it was idle."""
-        if self.loop is not None and not self.loop.was_readable(self.fd):
+        if self.loop is not None and self.fd not in self.loop.unheard:
             return False
         try:
             if self.tls is None:
@@ -174,11 +174,7 @@ class Channel:
                 break
             if head.status == 101:
                 raise BrokenReplyError("it changes the protocol")
-        self._left, self._chunked = head.length, head.chunked
-        self._keeps_alive = head.keeps_alive and not head.lasts_until_close
-        self._in_chunk = False
-        if head.chunked:
-            self._left = 0
+        self._expect(head)
         if self._naps:
             nap = min((self._left or 0) // 4, WIRE_BYTES if self.tls else _NAP_BYTES)
             self._nap = nap if nap >= _LEAST_NAP_BYTES else 0
@@ -193,20 +189,29 @@ class Channel:
         self._has_asked = False
         if not self._take_in():
             return None
-        if self._end <= MAX_HEAD_BYTES and self._buffer.find(_END_OF_HEAD, 0, self._end) < 0:
+        end = self._buffer.find(_END_OF_HEAD, 0, self._end)
+        if end < 0 and self._end <= MAX_HEAD_BYTES:
             return None
+        if 0 <= end <= MAX_HEAD_BYTES:
+            head = parse_head(self._buffer[:end], is_head_request=False)
+            if head.status >= 200:
+                self._start = end + len(_END_OF_HEAD)
+                self._expect(head)
+                return head
         return self.read_head()
 
-    @property
-    def is_here(self) -> bool:
-        """Whether nothing has to be waited for to read the reply to its end."""
+    def whole(self) -> memoryview | None:
+        """The body if all of it is here; it is still to be taken. None if there is more to it."""
         left = self._left
-        return left is not None and not self._chunked and self._end - self._start >= left
+        if left is None or self._chunked or self._end - self._start < left:
+            return None
+        return self._view[self._start : self._start + left]
 
-    @property
-    def here(self) -> memoryview:
-        """The body, where it is here; it is still to be taken."""
-        return self._view[self._start : self._start + (self._left or 0)]
+    def pass_over(self) -> bool:
+        """Take a body that is here as a whole; whether another request may follow."""
+        self._start += self._left or 0
+        self._left = 0
+        return self._keeps_alive and self._start == self._end
 
     def take(self, most: int = BUFFER_BYTES) -> memoryview:
         """The next bytes of the body, as many as fit the buffer or ``most``; none at the end.
@@ -229,6 +234,14 @@ class Channel:
         piece = self._view[self._start : self._start + found]
         self._start += found
         return piece
+
+    def _expect(self, head: Head) -> None:
+        """A body follows, as the head says."""
+        self._left, self._chunked = head.length, head.chunked
+        self._keeps_alive = head.keeps_alive and (head.length is not None or head.chunked)
+        self._in_chunk = False
+        if head.chunked:
+            self._left = 0
 
     def _next_chunk(self) -> bool:
         if self._in_chunk:
@@ -362,15 +375,13 @@ class Channel:
             self._send_plain(self.tls.seal(view[start : start + WIRE_BYTES]))
 
     def _send_plain(self, data: bytes | memoryview) -> None:
-        if self.loop is not None:
-            self._send_in_fiber(data, self.loop)
+        loop = self.loop
+        if loop is None:
+            try:
+                self.sock.sendall(data)
+            except BlockingIOError:
+                raise TimeoutError("timed out") from None
             return
-        try:
-            self.sock.sendall(data)
-        except BlockingIOError:
-            raise TimeoutError("timed out") from None
-
-    def _send_in_fiber(self, data: bytes | memoryview, loop: Loop) -> None:
         sent = 0
         view = data
         while sent < len(data):

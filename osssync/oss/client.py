@@ -12,7 +12,7 @@ costs more than a small object's whole way to the disk, hence the shorter one.
 import base64
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,15 +22,12 @@ from osssync.config import SignatureVersion
 from osssync.errors import IntegrityError, OsssyncError, UnsafeKeyError, UsageError
 from osssync.keys import display
 from osssync.oss import documents
+from osssync.oss.canonical import query_string
 from osssync.oss.endpoint import Endpoint
 from osssync.oss.line import Line
 from osssync.oss.request import Reply, Request, Route
 from osssync.oss.session import PooledResponse
-from osssync.oss.signature import (
-    SignerV1,
-    SignerV4,
-    query_string,
-)
+from osssync.oss.signature import SignerV1, SignerV4, Stamp
 from osssync.oss.translate import ErrorReply, from_reply, from_transport, translated
 from osssync.oss.wire import header_lines
 
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from osssync.oss.sdk import SdkBucket, SdkService
 
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_/-][A-Za-z0-9_.~/-]*")
 _NETLOC = re.compile(r"[\w.-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 
@@ -74,36 +72,47 @@ class Client:
             UnsafeKeyError: no server would get this key as it is.
             OsssyncError: see ``translated``.
         """
-        target, lines = self._signed(request)
+        stamp = self._signer.stamp()
+        target, lines = self._signed(request, stamp)
         session, method, body = self._route.session, request.method, request.body
         return self._accepted(
             operation,
             request.key,
             lambda: session.request(method, self._where, target, lines, body),
-            lambda: self._signer.signed_with,
+            stamp.access_key_id,
         )
 
     def line(self) -> Line | None:
         """An idle connection, to be asked without waiting there; None if none is."""
         session = self._route.session
-        channel = session.lend(self._where)
-        return None if channel is None else Line(session, channel)
+        lent = session.lend(self._where)
+        return None if lent is None else Line(session, *lent)
 
-    def ask(self, line: Line, request: Request) -> bool:
-        """Send what ``open`` would send, its body in memory; False if the line has broken.
+    def ask(self, lines: Sequence[Line], requests: Sequence[Request | None]) -> Sequence[bool]:
+        """Send what ``open`` would send, each on its line, bodies in memory; what was sent.
+
+        Not sent: what is None, what ``open`` would refuse to send, what met a broken line.
 
         Raises:
-            as ``open`` before it sends.
+            CredentialsError: as the provider says.
         """
-        body = request.body
-        if not (body is None or isinstance(body, bytes)):
-            raise TypeError("only bytes can be sent without waiting")
-        target, lines = self._signed(request)
-        return line.send(request.method, target, lines, body, self._signer.signed_with)
+        stamp = self._signer.stamp()
+        signed_with = stamp.access_key_id
+        sent = []
+        for line, request in zip(lines, requests, strict=True):
+            is_sent = False
+            if request is not None and (request.body is None or isinstance(request.body, bytes)):
+                try:
+                    target, own = self._signed(request, stamp)
+                    is_sent = line.send(request.method, target, own, request.body, signed_with)
+                except (UsageError, UnsafeKeyError):  # ``open`` meets it again, and tells
+                    is_sent = False
+            sent.append(is_sent)
+        return sent
 
     def answer(self, operation: str, key: str, line: Line) -> PooledResponse:
         """What ``open`` would have returned, or raised, for what ``ask`` has sent."""
-        return self._accepted(operation, key, line.response, lambda: line.signed_with)
+        return self._accepted(operation, key, line.response, line.signed_with)
 
     def exchange(self, operation: str, request: Request) -> Reply:
         """Send, and read the whole reply.
@@ -159,11 +168,11 @@ class Client:
 
         return open_sdk(self._route, self.bucket)
 
-    def _signed(self, request: Request) -> tuple[str, bytes]:
+    def _signed(self, request: Request, stamp: Stamp) -> tuple[str, bytes]:
         """Where the request goes below the host, and all its own header lines."""
         params, headers = request.params, request.headers
         encoded = _encoded(request.key)
-        signed = self._signer.sign(request.method, self._uri + encoded, params, headers)
+        signed = stamp.sign(request.method, self._uri + encoded, params, headers)
         # Slashes too: no proxy may take "a/../b" for a path.
         target = self._path + encoded.replace("/", "%2F")
         if params:
@@ -175,7 +184,7 @@ class Client:
         operation: str,
         key: str,
         respond: Callable[[], PooledResponse],
-        signed_with: Callable[[], str],
+        signed_with: str,
     ) -> PooledResponse:
         """The response, if it is a success."""
         try:
@@ -189,7 +198,7 @@ class Client:
         return response
 
     def _refused(
-        self, operation: str, key: str, response: PooledResponse, signed_with: Callable[[], str]
+        self, operation: str, key: str, response: PooledResponse, signed_with: str
     ) -> OsssyncError:
         body = response.read()
         packed = "" if body else response.headers.get("x-oss-err")  # how a HEAD is told
@@ -207,7 +216,7 @@ class Client:
             headers=response.headers,
             details=details,
         )
-        return from_reply(reply, signed_with)
+        return from_reply(reply, lambda: signed_with)
 
 
 def _address(endpoint: Endpoint, bucket: str) -> tuple[tuple[str, str], str]:
@@ -240,6 +249,8 @@ def _encoded(key: str) -> str:
         UnsafeKeyError: no server would get this key as it is.
     """
     # As a path segment each means another resource to URL libraries and proxies (RFC 3986 5.2.4).
+    if _PLAIN_KEY.fullmatch(key):  # nearly all
+        return key
     if key in (".", ".."):
         raise UnsafeKeyError(f"key {key!r} cannot be addressed: it would name the bucket itself")
     try:

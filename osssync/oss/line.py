@@ -1,14 +1,14 @@
 """A connection that is asked again and again, with nobody waiting there for the replies.
 
 send ─▶ hear ─ NOTHING of use ─▶ hear again when more is there
-          ├─── WHOLE ──────────▶ head, body ─▶ is_ready ─▶ the next send
+          ├─── WHOLE ──────────▶ reply ─▶ is_ready ─▶ the next send
           └─── PART, or broken ▶ response, which waits for the rest, or says what broke
 """
 
 from enum import Enum
 
 from osssync.oss.channel import Channel
-from osssync.oss.session import PooledResponse, PooledSession
+from osssync.oss.session import Pool, PooledResponse, PooledSession
 from osssync.oss.wire import Head
 
 
@@ -26,21 +26,39 @@ class Line:
     Args:
         session: whose connection it is.
         channel: that connection, idle.
+        pool: where it belongs.
     """
 
-    __slots__ = ("_channel", "_failed", "_head", "_session", "fd", "signed_with", "timeout_s")
+    __slots__ = (
+        "_channel",
+        "_failed",
+        "_head",
+        "_is_left",
+        "_is_waiting",
+        "_pool",
+        "_session",
+        "fd",
+        "reply",
+        "signed_with",
+        "timeout_s",
+    )
 
-    def __init__(self, session: PooledSession, channel: Channel) -> None:
+    def __init__(self, session: PooledSession, channel: Channel, pool: Pool) -> None:
         self._session = session
         self._channel = channel
+        self._pool = pool
         self._head: Head | None = None
         self._failed: OSError | None = None
+        self._is_waiting = False  # for a reply, none of which is here
+        self._is_left = False
         self.fd = channel.fd
         """To be watched for what comes."""
         self.timeout_s = channel.timeout_s
         """For how long nothing may come."""
         self.signed_with = ""
         """The AccessKeyId of the last request's signature."""
+        self.reply: tuple[Head, memoryview]
+        """Head and body of a WHOLE reply; the body is valid until the next ``send``."""
 
     def send(
         self, method: str, target: str, lines: bytes, body: bytes | None, signed_with: str
@@ -49,14 +67,14 @@ class Line:
 
         Then the line is to be left.
         """
-        if self._channel.is_stale():
+        channel = self._channel
+        if channel.is_stale():
             return False
         self.signed_with = signed_with
-        self._head = None
+        self._is_waiting = True
         try:
-            self._session.send(self._channel, method, target, lines, body)
+            channel.send(self._pool.head(method, target, lines, body), body)
         except OSError:
-            self._session.drop(self._channel)
             return False
         return True
 
@@ -69,30 +87,29 @@ class Line:
         try:
             if not in_time:
                 raise TimeoutError("timed out")
-            self._head = self._channel.hear()
+            head = self._channel.hear()
         except OSError as error:
             self._failed = error
             self._session.drop(self._channel)
             return Heard.PART
-        if self._head is None:
+        if head is None:
             return Heard.NOTHING
-        return Heard.WHOLE if self._channel.is_here else Heard.PART
+        self._is_waiting = False
+        self._head = head
+        body = self._channel.whole()
+        if body is None:
+            return Heard.PART
+        self.reply = head, body
+        return Heard.WHOLE
 
     @property
     def was_dead(self) -> bool:
         """Whether the other side had closed it before it was asked: ask somebody else."""
         return isinstance(self._failed, ConnectionError) and not self._channel.heard
 
-    def reply(self) -> tuple[Head, memoryview]:
-        """Head and body of a WHOLE reply; the body is valid until the next ``send``."""
-        if self._head is None:
-            raise AssertionError("asked for a reply that is not here")
-        return self._head, self._channel.here
-
     def is_ready(self) -> bool:
-        """Pass over the body; whether another request may follow."""
-        self._channel.take()
-        return self._channel.is_clean()
+        """Pass over the body of a WHOLE reply; whether another request may follow."""
+        return self._channel.pass_over()
 
     def response(self) -> PooledResponse:
         """The reply, to be read from its body's beginning; the line is left.
@@ -102,13 +119,21 @@ class Line:
         """
         if self._failed is not None:
             raise self._failed
-        head, _ = self.reply()
+        if self._head is None:
+            raise AssertionError("asked for a response before any of it was heard")
+        self._is_left = True
         try:
-            return PooledResponse(self._session, self._channel, head)
+            return PooledResponse(self._session, self._channel, self._head)
         except BaseException:
             self._session.drop(self._channel)
             raise
 
     def leave(self) -> None:
-        """Give the connection back."""
-        self._session.put_back(self._channel)
+        """Give the connection back; one whose reply is still to come is closed. Idempotent."""
+        if self._is_left:
+            return
+        self._is_left = True
+        if self._is_waiting:
+            self._session.drop(self._channel)
+        else:
+            self._session.put_back(self._channel)

@@ -10,15 +10,22 @@ read 2026-09; RFC 2104 section 4 (intermediate results of an HMAC), read 2026-11
 import hashlib
 import hmac
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from osssync.errors import UsageError
+from osssync.oss.canonical import (
+    UNSIGNED_PAYLOAD,
+    by_name,
+    canonical_query,
+    signable_lines,
+)
 from osssync.oss.wire import header_lines
 
 ALGORITHM = "OSS4-HMAC-SHA256"
-UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 _REQUEST_TYPE = "aliyun_v4_request"
 _BLOCK_BYTES = 64  # of SHA-256's input
+_CLOSING = f"\n\n{UNSIGNED_PAYLOAD}".encode()  # of a canonical request without additional headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +47,29 @@ class Moment:
     timestamp: str
     scope: str
     authorization: str  # before the signature
-    canonical: tuple[bytes, ...] = field(repr=False)  # lines of its own headers, in their order
-    sent: bytes = field(repr=False)  # the same headers as they are sent, authorization begun
+    _lines: tuple[bytes, ...] = field(repr=False)  # its own headers as they are signed, in order
+    _sent: bytes = field(repr=False)  # the same headers as they are sent, authorization begun
     _signing_key: bytes = field(repr=False)
     _inner: "hashlib._Hash" = field(repr=False)
     _outer: "hashlib._Hash" = field(repr=False)
     _to_sign: bytes  # before the digest of the canonical request
+
+    @property
+    def access_key_id(self) -> str:
+        """Who signs."""
+        return self.identity.access_key_id
+
+    def sign(
+        self, method: str, uri: str, params: Mapping[str, str], headers: Mapping[str, str]
+    ) -> bytes:
+        """As ``Stamp.sign``."""
+        lines: Sequence[bytes] = self._lines
+        own = signable_lines(headers)
+        if own:
+            lines = sorted((*lines, *own), key=by_name)
+        start = f"{method}\n{uri}\n{canonical_query(params)}\n".encode()
+        canonical = b"".join((start, *lines, _CLOSING))
+        return b"%b%b\r\n" % (self._sent, self.signature(canonical).encode())
 
     def signature(self, canonical_request: bytes) -> str:
         """The signature of a request, in hexadecimal digits."""

@@ -21,9 +21,9 @@ from typing import Any, Protocol
 from osssync.config import OssSettings
 from osssync.fibers import Loop, running
 from osssync.oss.body import Body, can_be_sent_again, framing
+from osssync.oss.canonical import query_string
 from osssync.oss.channel import BUFFER_BYTES, Channel
 from osssync.oss.dialing import Origin, dial, origin_of
-from osssync.oss.signature import query_string
 from osssync.oss.wire import Head, Headers, header_lines, host_line, request_line
 from osssync.version import __version__
 
@@ -136,7 +136,7 @@ class PooledResponse:
         return body.decode("utf-8", "ignore").encode()  # oss2 raises on what is not UTF-8
 
 
-class _Pool:
+class Pool:
     """The connections to one origin, and what each request to it has in common."""
 
     __slots__ = ("idle", "lines", "origin", "prefix", "tls_session")
@@ -153,6 +153,11 @@ class _Pool:
         self.tls_session: ssl.SSLSession | None = None
         """Of the newest connection: the next one goes on with it, and saves a round trip."""
 
+    def head(self, method: str, target: str, lines: bytes, body: Body | None) -> bytes:
+        """The bytes before the body, as ``PooledSession.request`` has them."""
+        first = request_line(method, self.prefix + target)
+        return b"%b%b%b%b\r\n" % (first, self.lines, lines, framing(method, body))
+
 
 class PooledSession:
     """Keep-alive connections to one or a few hosts; threads may share it, processes may not.
@@ -167,8 +172,8 @@ class PooledSession:
     def __init__(self, settings: OssSettings, pool_size: int) -> None:
         self._settings = settings
         self._pool_size = pool_size
-        self._pools: dict[tuple[str, str], _Pool] = {}
-        self._busy: dict[Channel, _Pool] = {}  # where each belongs
+        self._pools: dict[tuple[str, str], Pool] = {}
+        self._busy: dict[Channel, Pool] = {}  # where each belongs
         self._lock = threading.Lock()
         self._is_closed = False
         self.nearest_s = float("inf")
@@ -218,7 +223,7 @@ class PooledSession:
             as ``do_request``.
         """
         pool = self._pools.get(where) or self._open_pool(where)
-        head = _head(pool, method, target, lines, body)
+        head = pool.head(method, target, lines, body)
         while True:
             channel = self._acquire(pool)
             is_fresh = channel.uses == 0
@@ -229,20 +234,11 @@ class PooledSession:
                 if not may_repeat or not can_be_sent_again(body):
                     raise
 
-    def lend(self, where: tuple[str, str]) -> Channel | None:
-        """A connection that is open and idle, for ``send``; None if none is."""
+    def lend(self, where: tuple[str, str]) -> tuple[Channel, Pool] | None:
+        """A connection that is open and idle, and where it belongs; None if none is."""
         pool = self._pools.get(where)
-        return None if pool is None else self._idle(pool)
-
-    def send(
-        self, channel: Channel, method: str, target: str, lines: bytes, body: bytes | None
-    ) -> None:
-        """Send what ``request`` would on a connection that was lent, and leave the reply there.
-
-        Raises:
-            OSError: the connection has broken.
-        """
-        channel.send(_head(self._busy[channel], method, target, lines, body), body)
+        channel = None if pool is None else self._idle(pool)
+        return None if pool is None or channel is None else (channel, pool)
 
     def drop(self, channel: Channel) -> None:
         """Close a connection that was lent. Idempotent."""
@@ -304,7 +300,7 @@ class PooledSession:
     def _refusal(self, channel: Channel, *, is_head: bool) -> PooledResponse:
         return PooledResponse(self, channel, channel.read_head(is_head_request=is_head))
 
-    def _acquire(self, pool: _Pool) -> Channel:
+    def _acquire(self, pool: Pool) -> Channel:
         """A connection; one that is new has no ``uses``."""
         channel = self._idle(pool)
         if channel is None:
@@ -315,7 +311,7 @@ class PooledSession:
             self._busy[channel] = pool
         return channel
 
-    def _idle(self, pool: _Pool) -> Channel | None:
+    def _idle(self, pool: Pool) -> Channel | None:
         """One that is open and has nothing to do."""
         idle = pool.idle.get(running())
         while idle:
@@ -329,7 +325,7 @@ class PooledSession:
             channel.close()
         return None
 
-    def _open_pool(self, where: tuple[str, str]) -> _Pool:
+    def _open_pool(self, where: tuple[str, str]) -> Pool:
         with self._lock:
             if where not in self._pools:
                 scheme, netloc = where
@@ -337,10 +333,5 @@ class PooledSession:
                 origin = origin_of(
                     scheme, netloc, settings.ca_file, use_env_proxies=settings.use_env_proxies
                 )
-                self._pools[where] = _Pool(origin)
+                self._pools[where] = Pool(origin)
             return self._pools[where]
-
-
-def _head(pool: _Pool, method: str, target: str, lines: bytes, body: Body | None) -> bytes:
-    first = request_line(method, pool.prefix + target)
-    return b"%b%b%b%b\r\n" % (first, pool.lines, lines, framing(method, body))

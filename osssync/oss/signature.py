@@ -13,16 +13,25 @@ and .../include-signatures-in-the-authorization-header (V1), read 2026-09; oss2 
 import hmac
 import time
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
-from operator import methodcaller
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
-from osssync.oss.moment import ALGORITHM, UNSIGNED_PAYLOAD, Identity, Moment, moment_of
+from msgspec import Struct
+
+from osssync.oss.canonical import (
+    ALWAYS_SIGNED,
+    UNSIGNED_PAYLOAD,
+    by_name,
+    canonical_query,
+    octets,
+    query_string,
+    signable_lines,
+)
+from osssync.oss.moment import ALGORITHM, Identity, Moment, moment_of
 from osssync.oss.wire import header_lines
 
-_ALWAYS_SIGNED = frozenset(("content-type", "content-md5"))
 SUBRESOURCES = frozenset(
     """
     accessPoint accessPointPolicy acl append asyncFetch bucketArchiveDirectRead bucketInfo
@@ -43,8 +52,6 @@ SUBRESOURCES = frozenset(
 )
 """The parameters that V1 signs; the same as oss2's, which the tests compare."""
 
-_CLOSING = f"\n\n{UNSIGNED_PAYLOAD}".encode()  # of a canonical request without additional headers
-_BY_NAME = methodcaller("partition", b":")  # of lines: what is before the colon decides
 _LAST_SIGNED_WITH: ContextVar[str] = ContextVar("osssync_signed_with", default="")
 
 
@@ -102,6 +109,26 @@ class SdkRequest(Protocol):
     cloudbox_id: str | None
 
 
+class Stamp(Protocol):
+    """Who signs, and when."""
+
+    @property
+    def access_key_id(self) -> str:
+        """The AccessKeyId, which errors are blamed on."""
+
+    def sign(
+        self, method: str, uri: str, params: Mapping[str, str], headers: Mapping[str, str]
+    ) -> bytes:
+        """The lines that sign a request, to be sent with those of ``headers``.
+
+        Args:
+            method: of the request.
+            uri: /BUCKET/KEY, percent-encoded but for its slashes.
+            params: of the query, not encoded.
+            headers: all others that are sent, in any case.
+        """
+
+
 class _Signer:
     """What both versions share: who signs, at what time, and who signed last here."""
 
@@ -145,7 +172,7 @@ class SignerV4(_Signer):
     Args:
         provider: asked once per request.
         clock_offset: of the service.
-        region: of the requests given to ``sign``; those of oss2 bring their own.
+        region: of the requests that a ``stamp`` signs; those of oss2 bring their own.
     """
 
     def __init__(
@@ -154,29 +181,14 @@ class SignerV4(_Signer):
         super().__init__(provider, clock_offset, region)
         self._last: Moment | None = None
 
-    def sign(
-        self, method: str, uri: str, params: Mapping[str, str], headers: Mapping[str, str]
-    ) -> bytes:
-        """The lines that sign a request, to be sent with those of ``headers``.
-
-        Args:
-            method: of the request.
-            uri: /BUCKET/KEY, percent-encoded but for its slashes.
-            params: of the query, not encoded.
-            headers: all others that are sent, in any case.
+    def stamp(self) -> Stamp:
+        """Who signs now, for requests that are sent now.
 
         Raises:
             UsageError: no region, or a credential set that no header can carry.
             CredentialsError: as the provider says.
         """
-        moment = self._moment(self._place)
-        lines: Sequence[bytes] = moment.canonical
-        own = _signable_lines(headers, ())
-        if own:
-            lines = sorted((*lines, *own), key=_BY_NAME)
-        start = f"{method}\n{uri}\n{_canonical_query(params)}\n".encode()
-        canonical = b"".join((start, *lines, _CLOSING))
-        return b"%b%b\r\n" % (moment.sent, moment.signature(canonical).encode())
+        return self._moment(self._place)
 
     def _sign_request(
         self,
@@ -243,17 +255,9 @@ class SignerV4(_Signer):
 class SignerV1(_Signer):
     """Signature V1, for buckets that still take it (none made since 2025-09)."""
 
-    def sign(
-        self, method: str, uri: str, params: Mapping[str, str], headers: Mapping[str, str]
-    ) -> bytes:
-        """As ``SignerV4.sign``."""
-        identity = self._identity()
-        signed = {"date": self._date()}
-        if identity.token:
-            signed["x-oss-security-token"] = identity.token
-        signature = _signature_v1(identity, method, unquote(uri), params, {**headers, **signed})
-        signed["authorization"] = f"OSS {identity.access_key_id}:{signature}"
-        return header_lines(signed)
+    def stamp(self) -> Stamp:
+        """As ``SignerV4.stamp``."""
+        return _StampV1(self._identity(), self._date())
 
     def _date(self) -> str:
         from email.utils import formatdate  # V4 does without
@@ -281,6 +285,26 @@ class SignerV1(_Signer):
         return f"{req.url}?{query_string(req.params)}"
 
 
+class _StampV1(Struct, frozen=True):
+    _identity: Identity
+    _date: str
+
+    @property
+    def access_key_id(self) -> str:
+        return self._identity.access_key_id
+
+    def sign(
+        self, method: str, uri: str, params: Mapping[str, str], headers: Mapping[str, str]
+    ) -> bytes:
+        identity = self._identity
+        signed = {"date": self._date}
+        if identity.token:
+            signed["x-oss-security-token"] = identity.token
+        signature = _signature_v1(identity, method, unquote(uri), params, {**headers, **signed})
+        signed["authorization"] = f"OSS {identity.access_key_id}:{signature}"
+        return header_lines(signed)
+
+
 def _signature_of_sdk(identity: Identity, req: SdkRequest, bucket_name: str, key: str) -> str:
     resource = f"/{bucket_name}/{key}" if bucket_name else "/"
     return _signature_v1(identity, req.method, resource, req.params, req.headers)
@@ -293,7 +317,7 @@ def _signature_v1(
     params: Mapping[str, str],
     headers: Mapping[str, str],
 ) -> str:
-    found = {name.lower(): _octets(value) for name, value in headers.items()}
+    found = {name.lower(): octets(value) for name, value in headers.items()}
     canonical = sorted(name for name in found if name.startswith("x-oss-"))
     subresources = "&".join(
         f"{name}={value}" if value else name
@@ -314,57 +338,24 @@ def _signature_v1(
     return b64encode(hmac.digest(identity.secret.encode(), string_to_sign, "sha1")).decode()
 
 
-def query_string(params: Mapping[str, str]) -> str:
-    """A query with every name and value percent-encoded ("+" too), and no "=" after a bare name.
-
-    A server that decodes it and encodes it again gets the string V4 signs, whatever the order.
-    """
-    return "&".join(
-        f"{quote(name, safe='')}={quote(value, safe='')}" if value else quote(name, safe="")
-        for name, value in params.items()
-    )
-
-
 def _additional_headers(names: Iterable[str] | None) -> list[str]:
     if not names:
         return []
     lowered = {name.lower() for name in names}
     return sorted(
-        name for name in lowered if not name.startswith("x-oss-") and name not in _ALWAYS_SIGNED
+        name for name in lowered if not name.startswith("x-oss-") and name not in ALWAYS_SIGNED
     )
 
 
 def _canonical_request(req: SdkRequest, bucket_name: str, key: str, additional: list[str]) -> bytes:
     uri = quote(f"/{bucket_name}/{key}") if bucket_name else "/"
-    lines = _signable_lines(req.headers, additional)
-    lines.sort(key=_BY_NAME)
+    lines = signable_lines(req.headers, additional)
+    lines.sort(key=by_name)
     payload = req.headers.get("x-oss-content-sha256", UNSIGNED_PAYLOAD)
     return b"".join(
         (
-            f"{req.method}\n{uri}\n{_canonical_query(req.params)}\n".encode(),
+            f"{req.method}\n{uri}\n{canonical_query(req.params)}\n".encode(),
             *lines,
             f"\n{';'.join(additional)}\n{payload}".encode(),
         )
     )
-
-
-def _canonical_query(params: Mapping[str, str]) -> str:
-    if not params:
-        return ""
-    encoded = {quote(name, safe=""): quote(value, safe="") for name, value in params.items()}
-    return "&".join(
-        f"{name}={encoded[name]}" if encoded[name] else name for name in sorted(encoded)
-    )
-
-
-def _signable_lines(headers: Mapping[str, str], additional: Collection[str]) -> list[bytes]:
-    lines = []
-    for raw, value in headers.items():
-        name = raw.lower()
-        if name.startswith("x-oss-") or name in _ALWAYS_SIGNED or name in additional:
-            lines.append(b"%b:%b\n" % (name.encode(), _octets(value)))
-    return lines
-
-
-def _octets(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value

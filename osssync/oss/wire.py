@@ -10,7 +10,9 @@ Source: RFC 9112 (messages, sections 2.2, 5, 6, 7.1), RFC 9110 (6.4.1, 8.6, 15.2
 import re
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from osssync.errors import UsageError
 
@@ -73,7 +75,7 @@ class Headers(dict[str, str]):
         return super().get(name.lower(), default)
 
 
-class Head(NamedTuple):
+class Head(Struct, frozen=True):
     """The head of a reply, and how its body is framed.
 
     ``length`` is None for a body that is ``chunked`` or lasts until the connection ends.
@@ -165,7 +167,13 @@ def parse_head(octets: bytes, *, is_head_request: bool) -> Head:
     breaks = len(lines) - 1
     if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
         raise BrokenReplyError("a control character in its head")
-    headers = _parse_lines(lines)
+    headers = Headers()
+    known = _KNOWN_LINES
+    for line in islice(lines, 1, None):
+        name, value = known.get(line) or _parse_line(line)
+        headers[name] = value
+    if len(headers) != breaks:
+        headers = _joined(lines)
     length, chunked = _framing(headers)
     if is_head_request or status < 200 or status in (204, 304):
         length, chunked = 0, False
@@ -181,18 +189,8 @@ def _parse_status_line(line: str) -> tuple[int, str]:
     return int(match[2]), match[1]
 
 
-def _parse_lines(lines: list[str]) -> Headers:
-    """The headers of a head; its first line is passed over."""
-    headers = Headers()
-    known = _KNOWN_LINES
-    for line in islice(lines, 1, None):
-        name, value = known.get(line) or _parse_line(line)
-        headers[name] = value
-    return headers if len(headers) == len(lines) - 1 else _joined(lines)
-
-
 def _joined(lines: list[str]) -> Headers:
-    """The same where some are repeated: their values joined in order (RFC 9110 5.3)."""
+    """The headers where some are repeated: their values joined in order (RFC 9110 5.3)."""
     headers = Headers()
     for line in islice(lines, 1, None):
         name, value = _parse_line(line)

@@ -5,7 +5,7 @@ larger:       START initiate ─▶ PART UploadPartCopy, If-Match … ─▶ FIN
 again:        RESUME list parts ─▶ PART what is missing … ─▶ FINISH
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -39,13 +39,13 @@ class Copy(Struct, frozen=True):
         """None: copies are not asked for without waiting."""
         return None
 
-    def ask(self, _task: Task, _line: Line) -> Asked | None:
+    def ask(self, tasks: Sequence[Task], _lines: Sequence[Line]) -> Sequence[Asked | None]:
         """Nothing."""
-        return None
+        return [None] * len(tasks)
 
-    def take(self, _task: Task, _asked: Asked) -> Outcome | None:
+    def take(self, flown: Sequence[Asked]) -> Sequence[Outcome | None]:
         """Nothing."""
-        return None
+        return [None] * len(flown)
 
     def whole(self, task: Task, _asked: Asked | None = None) -> Outcome:
         """One CopyObject; metadata and content type come along."""

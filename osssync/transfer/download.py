@@ -5,8 +5,8 @@ large:  START part file ─▶ PART ranged GET, If-Match, pwrite … ─▶ FINI
 again:  RESUME read the part file, compare CRCs ─▶ PART what is missing … ─▶ FINISH
 """
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -16,9 +16,10 @@ from osssync.errors import (
     LocalFileError,
     PreconditionFailedError,
     SourceChangedError,
+    UnsafeKeyError,
 )
 from osssync.keys import is_part_file, relative_directory, relative_path
-from osssync.local.files import DestinationRoot
+from osssync.local.files import DestinationRoot, SmallFile
 from osssync.model import Entry, EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket, Line, Sink
 from osssync.transfer.steps import (
@@ -56,28 +57,45 @@ class Download(Struct, frozen=True):
         """Of the source."""
         return self.bucket.line()
 
-    def ask(self, task: Task, line: Line) -> Asked | None:
-        """Send the GET of a small object."""
-        entry = task.entry
-        if entry.kind is EntryKind.DIRECTORY or entry.size > IN_MEMORY_BYTES:
-            return None
-        sent = self.bucket.ask_get(line, self.prefix + entry.key, if_match=entry.etag)
-        return Asked(line) if sent else None
+    def ask(self, tasks: Sequence[Task], lines: Sequence[Line]) -> Sequence[Asked | None]:
+        """Send the GETs of small objects."""
+        wanted = [
+            (self.prefix + task.entry.key, task.entry.etag)
+            if task.entry.kind is not EntryKind.DIRECTORY and task.entry.size <= IN_MEMORY_BYTES
+            else None
+            for task in tasks
+        ]
+        sent = self.bucket.ask_get(lines, wanted)
+        return [
+            Asked(task, line) if is_sent else None
+            for task, line, is_sent in zip(tasks, lines, sent, strict=True)
+        ]
 
-    def take(self, task: Task, asked: Asked) -> Outcome | None:
-        """Write the object if its version, its size and its CRC are those they should be."""
-        entry = task.entry
-        head, body = asked.line.reply()
-        found = head.headers.lowercase
-        if not (
-            head.status == 200
-            and len(body) == entry.size
-            and found("etag") == entry.etag
-            and found("x-oss-hash-crc64ecma") == str(crc64(body))
-        ):
-            return None
-        self.root.write_small(relative_path(task.target), body, entry.mtime_ns)
-        return Outcome(task, moved_bytes=entry.size)
+    def take(self, flown: Sequence[Asked]) -> Sequence[Outcome | None]:
+        """Write those objects whose version, size and CRC are what they should be."""
+        outcomes: list[Outcome | None] = [None] * len(flown)
+        places: list[int] = []
+        files: list[SmallFile] = []
+        for place, asked in enumerate(flown):
+            task, (head, body) = asked.task, asked.line.reply
+            entry, found = task.entry, head.headers.lowercase
+            if (
+                head.status == 200
+                and len(body) == entry.size
+                and found("etag") == entry.etag
+                and found("x-oss-hash-crc64ecma") == str(crc64(body))
+            ):
+                try:
+                    components = relative_path(task.target)
+                except UnsafeKeyError:  # ``whole`` meets it again, and tells
+                    continue
+                files.append(SmallFile(components, body, entry.mtime_ns))
+                places.append(place)
+        for place, is_written in zip(places, self.root.write_together(files), strict=True):
+            if is_written:
+                task = flown[place].task
+                outcomes[place] = Outcome(task, moved_bytes=task.entry.size)
+        return outcomes
 
     def whole(self, task: Task, asked: Asked | None = None) -> Outcome:
         """One GET, or a directory for a directory marker."""
@@ -109,7 +127,7 @@ class Download(Struct, frozen=True):
             return Outcome(task)
         proven = None
         if pinned == _pinned(task, pinned.transfer_id):
-            with contextlib.suppress(LocalFileError):  # what cannot be read is written anew
+            with suppress(LocalFileError):  # what cannot be read is written anew
                 proven = self._proven(task, components)
         if proven is None:
             self.root.discard(components, pinned.transfer_id)

@@ -1,6 +1,6 @@
 """The steps of an object, as every direction must offer them, and what they share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -15,15 +15,17 @@ from osssync.oss.bucket import Line
 class Asked(Struct, frozen=True):
     """A ``whole`` whose request is out: where, and of an upload what it was made of."""
 
+    task: Task
     line: Line
     file: SourceFile | None = None
     data: bytes = b""
     crc64: int = 0
 
     def close(self) -> None:
-        """Close the file. Idempotent."""
+        """Close the file, give back the connection. Idempotent."""
         if self.file is not None:
             self.file.close()
+        self.line.leave()
 
 
 class Steps(Protocol):
@@ -41,11 +43,14 @@ class Steps(Protocol):
     def line(self) -> Line | None:
         """An idle connection for ``ask``; None if there is none."""
 
-    def ask(self, task: Task, line: Line) -> Asked | None:
-        """Send the request of ``whole`` and wait for nothing; None if that cannot be."""
+    def ask(self, tasks: Sequence[Task], lines: Sequence[Line]) -> Sequence[Asked | None]:
+        """Send the requests of ``whole``, each on its line; waits for nothing.
 
-    def take(self, task: Task, asked: Asked) -> Outcome | None:
-        """Do what the reply is for, all of which is here; None unless it is as it should be.
+        None where that cannot be: its line has nothing to wait for then.
+        """
+
+    def take(self, flown: Sequence[Asked]) -> Sequence[Outcome | None]:
+        """Do what the replies are for, which are here whole; None unless one is as it should be.
 
         ``whole`` knows what is wrong then.
         """

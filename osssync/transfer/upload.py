@@ -7,12 +7,13 @@ again:  RESUME fstat, list parts ─▶ PART what is missing … ─▶ FINISH
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct, field
 
 from osssync.checksums import crc64
-from osssync.errors import InterruptedRunError, NotFoundError, SourceChangedError
+from osssync.errors import InterruptedRunError, NotFoundError, OsssyncError, SourceChangedError
 from osssync.local.source import SourceFile
 from osssync.model import ByteRange, Entry, EntryKind, Outcome, PartReceipt, Pinned, Task
 from osssync.oss.bucket import Bucket, Line, PutResult
@@ -84,39 +85,28 @@ class Upload(Struct, frozen=True):
         """To the destination."""
         return self.bucket.line()
 
-    def ask(self, task: Task, line: Line) -> Asked | None:
-        """Send the PUT of a file so small that the socket takes it at once."""
-        entry = task.entry
-        if entry.kind is EntryKind.DIRECTORY or entry.size > PROMPT_BYTES:
-            return None
-        file = self._open(task)
-        asked = None
-        try:
-            if file.size <= PROMPT_BYTES and not _left_of_second_s(file.mtime_ns):
-                data = file.read_at(file.size, 0)
-                key = self.prefix + task.target
-                if self.bucket.ask_put(line, key, data, headers=self.headers):
-                    asked = Asked(line, file, data, crc64(data))
-        finally:
-            if asked is None:
-                file.close()
+    def ask(self, tasks: Sequence[Task], lines: Sequence[Line]) -> Sequence[Asked | None]:
+        """Send the PUTs of files so small that the socket takes them at once."""
+        asked = [self._prepared(task, line) for task, line in zip(tasks, lines, strict=True)]
+        bodies = [
+            None if one is None else (self.prefix + one.task.target, one.data) for one in asked
+        ]
+        sent = self.bucket.ask_put(lines, bodies, headers=self.headers)
+        for place, one in enumerate(asked):
+            if one is not None and not sent[place]:
+                one.close()
+                asked[place] = None
         return asked
 
-    def take(self, task: Task, asked: Asked) -> Outcome | None:
-        """See that OSS has what was sent, and that this is still the file."""
-        head, body = asked.line.reply()
-        found = head.headers.lowercase
-        if (
-            head.status == 200
-            and not body
-            and found("etag")
-            and found("x-oss-hash-crc64ecma") == str(asked.crc64)
-            and asked.file is not None
-            and asked.file.unchanged()
-        ):
-            asked.close()
-            return Outcome(task, moved_bytes=len(asked.data))
-        return None
+    def take(self, flown: Sequence[Asked]) -> Sequence[Outcome | None]:
+        """See that OSS has what was sent, and that these are still the files."""
+        outcomes: list[Outcome | None] = []
+        for asked in flown:
+            outcome = None
+            with suppress(OsssyncError):  # ``whole`` meets it again, and tells
+                outcome = self._taken(asked)
+            outcomes.append(outcome)
+        return outcomes
 
     def whole(self, task: Task, asked: Asked | None = None) -> Outcome:
         """One PUT."""
@@ -213,6 +203,36 @@ class Upload(Struct, frozen=True):
     def close(self) -> None:
         """Nothing stays open; a request that a run left behind sends nothing more."""
         self._closed.set()
+
+    def _prepared(self, task: Task, line: Line) -> Asked | None:
+        """What a request is made of; None if it is not to be sent beforehand."""
+        entry = task.entry
+        if entry.kind is EntryKind.DIRECTORY or entry.size > PROMPT_BYTES:
+            return None
+        file = None
+        with suppress(OsssyncError):  # ``whole`` meets it again, and tells
+            file = self._open(task)
+            if file.size <= PROMPT_BYTES and not _left_of_second_s(file.mtime_ns):
+                data = file.read_at(file.size, 0)
+                return Asked(task, line, file, data, crc64(data))
+        if file is not None:
+            file.close()
+        return None
+
+    def _taken(self, asked: Asked) -> Outcome | None:
+        head, body = asked.line.reply
+        found = head.headers.lowercase
+        if (
+            head.status == 200
+            and not body
+            and found("etag")
+            and found("x-oss-hash-crc64ecma") == str(asked.crc64)
+            and asked.file is not None
+            and asked.file.unchanged()
+        ):
+            asked.file.close()
+            return Outcome(asked.task, moved_bytes=len(asked.data))
+        return None
 
     def _put(self, task: Task, file: SourceFile, data: bytes, asked: Line | None = None) -> Outcome:
         key = self.prefix + task.target

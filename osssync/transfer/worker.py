@@ -13,7 +13,8 @@ task ─▶ ask ─▶ Flight … its reply ─▶ take, if all is as it should 
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -41,7 +42,6 @@ _CONCLUDING = frozenset({Step.FINISH, Step.ABORT})  # what a run that is to end 
 class Flight(Struct, frozen=True):
     """A task whose request is out: where, and since when, by the clock of the pace."""
 
-    task: Task
     asked: Asked
     began_s: float
 
@@ -107,44 +107,46 @@ class Worker:
         """An idle connection of this thread's loop, for ``ask``; None if there is none."""
         return self._steps.line()
 
-    def ask(self, task: Task, line: Line) -> Flight | None:
-        """Send what ``run`` would send first, and wait for nothing; None if that cannot be."""
-        if task.step is not Step.WHOLE or self._stopping.is_set():
-            return None
-        pace = self._connection.pace
-        began_s = pace.try_enter()
-        if began_s is None:
-            return None
-        asked = None
-        try:
-            asked = self._steps.ask(task, line)
-        except Exception:  # noqa: BLE001 - ``run`` meets it again, and tells
-            asked = None
-        finally:
-            if asked is None:
-                pace.leave(began_s, succeeded=False)
-        return None if asked is None else Flight(task, asked, began_s)
+    def ask(self, tasks: Sequence[Task], lines: Sequence[Line]) -> Sequence[Flight | None]:
+        """Send what ``run`` would send first for brief tasks, each on its line; wait for nothing.
 
-    def take(self, flight: Flight) -> Outcome | None:
-        """Use a reply that is here and as it should be; None if it is not: ``finish``."""
+        None where that cannot be.
+        """
+        pace = self._connection.pace
+        count, began_s = (0, 0.0) if self._stopping.is_set() else pace.try_enter(len(tasks))
+        asked: list[Asked | None] = []
         try:
-            outcome = self._steps.take(flight.task, flight.asked)
+            asked += self._steps.ask(tasks[:count], lines[:count])
+        except Exception:  # noqa: BLE001 - ``run`` meets it again, and tells
+            asked.clear()
+        asked += [None] * (len(tasks) - len(asked))
+        unused = asked.count(None) - (len(tasks) - count)
+        if unused:
+            pace.leave(*[began_s] * unused, succeeded=False)
+        return [None if one is None else Flight(one, began_s) for one in asked]
+
+    def take(self, flights: Sequence[Flight]) -> Sequence[Outcome | None]:
+        """Use replies that are here and as they should be; None of one that is not: ``finish``."""
+        try:
+            outcomes = self._steps.take([flight.asked for flight in flights])
         except Exception:  # noqa: BLE001 - ``finish`` meets it again, and tells
-            return None
-        if outcome is not None:
-            self._connection.pace.leave(flight.began_s, succeeded=True)
-        return outcome
+            return [None] * len(flights)
+        landed = zip(flights, outcomes, strict=True)
+        began_s = [flight.began_s for flight, outcome in landed if outcome is not None]
+        self._connection.pace.leave(*began_s, succeeded=True)
+        return outcomes
 
     def finish(self, flight: Flight) -> Outcome:
         """As ``run``, whose first request is out. Never raises."""
-        task, asked, slot = flight.task, flight.asked, Slot(self._connection.pace, flight.began_s)
+        asked, slot = flight.asked, Slot(self._connection.pace, flight.began_s)
+        task = asked.task
         if asked.line.was_dead:
-            with slot:
-                asked.close()
+            with slot, closing(asked):
+                pass
             return self.run(task)
         try:
             try:
-                with slot:
+                with slot, closing(asked):
                     return self._steps.whole(task, asked)
             except OsssyncError as error:
                 return self._go_on(task, slot, error)

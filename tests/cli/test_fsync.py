@@ -11,7 +11,8 @@ from osssync import sync
 from osssync.config import Fsync
 from osssync.errors import LocalFileError
 from osssync.local import durability, files
-from osssync.local.files import DestinationRoot, PartNames
+from osssync.local.files import DestinationRoot
+from osssync.local.part_names import PartNames
 
 MTIME_NS = 1_700_000_000 * 10**9
 

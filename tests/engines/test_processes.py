@@ -16,7 +16,7 @@ from osssync.engines import messages, processes
 from osssync.engines.child import Crew, fork, serve, spawn
 from osssync.engines.local import LocalEngine
 from osssync.engines.processes import Processes
-from osssync.local.files import PartNames
+from osssync.local.part_names import PartNames
 from osssync.model import Step, Width
 from osssync.workforce import recruit
 from tests.engines.scripted_worker import ScriptedWorker, fetch, numbers, tasks

@@ -8,8 +8,9 @@ import pytest
 from osssync.emulator.faults import Effect
 from osssync.errors import LocalFileError
 from osssync.keys import part_file_name
-from osssync.local.files import DestinationRoot, PartNames
+from osssync.local.files import DestinationRoot
 from osssync.local.ledger import Ledger
+from osssync.local.part_names import PartNames
 from tests.faults.programs import ended, start, wait_until
 from tests.faults.traces import part_files
 
@@ -190,11 +191,26 @@ def test_a_damaged_ledger_harms_nothing(tmp_path, names, damage):
     assert not Path(names.ledgers).exists()
 
 
+def test_what_is_written_together_is_noted_together(tmp_path):
+    """As many pages as it takes, each whole; what no page holds is left out."""
+    ledger = Ledger(str(tmp_path / "ledgers"), "run")
+    targets = [f"{number}{'x' * 1000}".encode() for number in range(6)]
+
+    first = ledger.note([*targets, b"y" * 5000])
+    ledger.done(ledger.note([b"a", b"bc"]))
+    ledger.note([b"d"])
+    seen = []
+    Ledger(str(tmp_path / "ledgers"), "next").sweep(lambda target: seen.append(target) or True)
+
+    assert 2 == len(first)
+    assert [*targets, b"d"] == seen
+
+
 def test_slots_are_used_again(tmp_path):
     """A run of a million objects keeps a file of as many pages as were written at once."""
     ledger = Ledger(str(tmp_path / "ledgers"), "run")
     for number in range(100):
-        slots = [ledger.note(f"{number}{letter}".encode()) for letter in "ab"]
+        slots = [ledger.note([f"{number}{letter}".encode()]) for letter in "ab"]
         for slot in slots:
             ledger.done(slot)
 

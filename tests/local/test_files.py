@@ -23,7 +23,8 @@ from osssync.keys import is_part_file
 from osssync.local import directories, durability, files, part_file, system_calls
 from osssync.local import source as source_module
 from osssync.local.directories import Directories
-from osssync.local.files import DestinationRoot
+from osssync.local.files import DestinationRoot, SmallFile
+from osssync.local.part_names import PartNames
 from osssync.local.source import SourceFile
 from osssync.model import ByteRange, Entry, EntryKind
 
@@ -71,6 +72,20 @@ def test_a_small_file_is_written_with_its_time(root, below):
     assert (below / "a" / "b" / "f").read_bytes() == b"hello"
     assert (below / "a" / "b" / "f").stat().st_mtime_ns == MTIME_NS
     assert _names(below) == ["a", "a/b", "a/b/f"]
+
+
+def test_several_are_written_together(root, below):
+    """One that cannot be is told, spoils no other, and leaves nothing behind."""
+    (below / "b").mkdir()
+    wanted = [("d", "a"), ("b",), ("d", "c"), ("x" * 300,)]
+    files = [SmallFile(components, bytes(components[-1], "ascii"), MTIME_NS)
+             for components in wanted]  # fmt: skip
+
+    assert [True, False, True, False] == root.write_together(files)
+
+    assert ["b", "d", "d/a", "d/c"] == _names(below)
+    assert b"c" == (below / "d" / "c").read_bytes()
+    assert MTIME_NS == (below / "d" / "c").stat().st_mtime_ns
 
 
 @pytest.mark.parametrize("data", [b"", bytearray(b"xyz"), memoryview(b"xyz")[1:]])
@@ -623,7 +638,7 @@ def test_the_name_of_a_part_file_follows_from_run_and_target(tmp_path):
     """The next run finds it; another job or another target never gets the same."""
     names = []
     for salt, target in (("job", "f"), ("job", "f"), ("job", "g"), ("other", "f"), ("jobf", "")):
-        with DestinationRoot(tmp_path / "root", files.PartNames(salt)) as root:
+        with DestinationRoot(tmp_path / "root", PartNames(salt)) as root:
             names.append(root.create_part((target or "f",), 1))
 
     assert names[0] == names[1]

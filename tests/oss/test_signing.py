@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from osssync.config import SignatureVersion
 from osssync.errors import CredentialsRefusedError, UsageError
-from osssync.oss.signature import SUBRESOURCES, ClockOffset, SignerV1, SignerV4, query_string
+from osssync.oss.canonical import query_string
+from osssync.oss.signature import SUBRESOURCES, ClockOffset, SignerV1, SignerV4
 from osssync.oss.signing import SdkSignerV1, SdkSignerV4
 from tests.oss.stub_server import ACCESS_KEY_ID, SECRET, TOKEN, Answer, FixedCredentials, error_xml
 

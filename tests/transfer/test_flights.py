@@ -17,6 +17,7 @@ from osssync.engines.fibers import Fibers
 from osssync.fibers import AVAILABLE
 from osssync.local.files import DestinationRoot
 from osssync.model import Entry, EntryKind, Step, Task
+from osssync.oss.bucket import Bucket
 from osssync.oss.connection import Connection
 from osssync.transfer.download import Download
 from osssync.transfer.upload import PROMPT_BYTES, Upload
@@ -52,15 +53,15 @@ class Watched(Worker):
     def _wait(self, _seconds):
         return False
 
-    def ask(self, task, line):
-        flight = super().ask(task, line)
-        self.flights += flight is not None
-        return flight
+    def ask(self, tasks, lines):
+        flights = super().ask(tasks, lines)
+        self.flights += sum(flight is not None for flight in flights)
+        return flights
 
-    def take(self, flight):
-        outcome = super().take(flight)
-        self.taken += outcome is not None
-        return outcome
+    def take(self, flights):
+        outcomes = super().take(flights)
+        self.taken += sum(outcome is not None for outcome in outcomes)
+        return outcomes
 
 
 def waiting(worker, tasks):
@@ -83,6 +84,36 @@ def flying(worker, tasks):
     fibers.run()
     fibers.loop.close()
     return done
+
+
+def flying_together(worker, tasks):
+    """The same, all sent in one step, over connections that other requests left."""
+    done = []
+    before = tasks_of(*(f"before{number}" for number in range(len(tasks))))
+
+    def deliver(outcomes):
+        done.extend(outcomes)
+        if outcomes and len(done) == len(before):
+            fibers.submit(tasks)
+        elif len(done) == len(before) + len(tasks):
+            fibers.end()
+        return 0.05
+
+    fibers = Fibers(worker, len(tasks), deliver)
+    fibers.submit(before)
+    fibers.run()
+    fibers.loop.close()
+    return sorted(done[len(before) :], key=lambda outcome: outcome.task.object_number)
+
+
+def script(server, usual, *answers):
+    """Have the second object answered so, before it is as usual; all others at once."""
+    left = list(answers)
+
+    def reply(seen):
+        return left.pop(0) if left and seen.target.endswith("second") else usual
+
+    server.reply = reply
 
 
 def story(outcome):
@@ -211,6 +242,69 @@ def test_uploads_end_alike(server, upload, answers):
     assert 1 == upload.flights
 
 
+@pytest.mark.parametrize("answers", DOWNLOADS.values(), ids=DOWNLOADS)
+def test_one_of_several_downloads_spoils_no_other(server, download, answers):
+    """Each of those that were asked for in one step ends as it would have alone."""
+    stories, files = [], []
+    for do in (waiting, flying_together):
+        script(server, good(), *answers)
+        with download(do.__name__) as (worker, folder):
+            outcomes = do(worker, tasks_of("first", "second", "third"))
+            files.append({one.name: one.read_bytes() for one in folder.iterdir()})
+        stories.append([story(outcome) for outcome in outcomes])
+
+    assert stories[0] == stories[1]
+    assert files[0].items() <= files[1].items()
+    assert {"first", "third"} <= files[0].keys()
+    assert worker.flights >= 3
+    assert worker.taken >= 2
+
+
+@pytest.mark.parametrize("answers", UPLOADS.values(), ids=UPLOADS)
+def test_one_of_several_uploads_spoils_no_other(server, upload, tmp_path, answers):
+    """Likewise."""
+    for name in ("third", "before0", "before1", "before2"):
+        (tmp_path / name).write_bytes(BODY)
+        os.utime(tmp_path / name, ns=(OLD_NS, OLD_NS))
+    stories = []
+    for do in (waiting, flying_together):
+        script(server, Answer(200, STORED), *answers)
+        outcomes = do(upload, tasks_of("first", "second", "third"))
+        stories.append([story(outcome) for outcome in outcomes])
+
+    assert stories[0] == stories[1]
+    assert 3 == upload.flights
+    assert upload.taken >= 2
+
+
+@pytest.mark.parametrize("key", ["..", "d//f", "\udc80", "x" * 300])
+def test_a_hostile_key_among_several_spoils_no_other(server, download, key):
+    """Whether no request can name it, or no file."""
+    server.answers(good())
+    with download("out") as (worker, folder):
+        outcomes = flying_together(worker, tasks_of("first", key, "third"))
+
+        assert {"first", "third"} <= {one.name for one in folder.iterdir()}
+    failures = [outcome.failure and outcome.failure.error for outcome in outcomes]
+    assert [None, "UnsafeKeyError", None] == failures
+
+
+def test_a_reply_that_nobody_awaits_is_read_by_nobody(server, download, monkeypatch):
+    """A request whose sending was given up leaves a connection that is used no more."""
+    server.answers(good())
+
+    def sent_and_forgotten(lines, wanted, send=Bucket.ask_get):
+        send(worker._steps.bucket, lines, wanted)
+        raise RuntimeError("a bug")
+
+    with download("out") as (worker, _):
+        monkeypatch.setattr(Bucket, "ask_get", lambda _self, *asked: sent_and_forgotten(*asked))
+        outcomes = flying_together(worker, tasks_of("first", "second", "third"))
+
+    assert [None] * 3 == [outcome.failure for outcome in outcomes]
+    assert 6 == server.connections
+
+
 def test_a_file_edited_under_its_request_is_begun_again(server, upload, tmp_path):
     """The reply is as it should be, and the file is not what was sent any more."""
     stories = []
@@ -301,7 +395,7 @@ def test_a_request_in_the_air_has_its_place_among_those_in_flight(server, downlo
         (first,) = flying(worker, tasks_of("first"))
         connection.pace.widen(1)
         with connection.pace.slot():
-            assert worker.ask(tasks_of("second")[0], None) is None
+            assert [None] == worker.ask(tasks_of("second"), [None])
         for answers in DOWNLOADS.values():
             server.answers(good(), *answers, good())
             flying(worker, tasks_of("first", "second"))
@@ -332,7 +426,7 @@ def test_a_task_that_is_throttled_in_the_air_lowers_the_pace(server, download, c
 )
 def test_what_may_have_to_wait_is_not_sent_beforehand(upload, connection, task):
     """The line is not touched, and no place is kept."""
-    assert upload.ask(task, None) is None
+    assert [None] == upload.ask([task], [None])
     assert 0 == connection.pace._in_flight
 
 
@@ -340,4 +434,4 @@ def test_a_stopped_worker_sends_nothing(download):
     """Not even what would not have to wait."""
     with download("out") as (worker, _):
         worker.stop()
-        assert worker.ask(tasks_of("k")[0], None) is None
+        assert [None] == worker.ask(tasks_of("k"), [None])

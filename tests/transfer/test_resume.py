@@ -12,7 +12,8 @@ import pytest
 from msgspec.structs import replace as changed
 
 from osssync.emulator.faults import Effect
-from osssync.local.files import DestinationRoot, PartNames
+from osssync.local.files import DestinationRoot
+from osssync.local.part_names import PartNames
 from osssync.local.source import SourceFile
 from osssync.model import ByteRange, Direction, Entry, Step, Unfinished
 from osssync.oss.connection import Connection
