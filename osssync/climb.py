@@ -67,10 +67,10 @@ class Climb:
         """Begin higher, before anything has moved: answers take their time."""
         self.level = min(self.level * _FAR, self._most)
 
-    def moved(self, moved_bytes: int) -> None:
-        """A request was answered."""
-        self._requests += 1
-        self._work += moved_bytes + REQUEST_BYTES
+    def moved(self, requests: int, moved_bytes: int) -> None:
+        """So many requests were answered, and moved so many bytes together."""
+        self._requests += requests
+        self._work += moved_bytes + requests * REQUEST_BYTES
 
     def is_due(self, now_s: float) -> bool:
         """Whether a window is over, so that a look would say something."""

@@ -1,7 +1,8 @@
 """Every decision of a job, in key order: the two listings merged, filtered and compared.
 
     listings ─▶ merge ─┬ pair ──▶ filter, compare, name ─▶ Action
-                       └ alike ─────────────────────────▶ Unchanged: many skips in one
+                       ├ lone ──▶ name ──────────────────▶ Action
+                       └ alike ──────────────────────────▶ Unchanged: many skips in one
 
 Where each entry has to be looked at, because filters are set or the destination ignores case, all
 is pairs.
@@ -16,14 +17,16 @@ from osssync.extras import Extras
 from osssync.keys import display
 from osssync.local.namesakes import Namesakes
 from osssync.model import Action, ActionKind, Direction, Entry, EntryKind
-from osssync.planning.diff import alike, decide, reason_to_skip
+from osssync.planning.diff import NEW, alike, decide, reason_to_skip
 from osssync.planning.merge import Alike, Pair, merge_join
+from osssync.ranges import MAX_OBJECT_BYTES
 from osssync.trees import Trees
 
 # Every key may come by here, most of them to be skipped: see ``diff``, which has the same
 # constants.
-_FILE, _DIRECTORY, _SKIP = EntryKind.FILE, EntryKind.DIRECTORY, ActionKind.SKIP
-_WRITTEN = (_SKIP, ActionKind.TRANSFER)  # what stands there after the run
+_FILE, _DIRECTORY = EntryKind.FILE, EntryKind.DIRECTORY
+_SKIP, _TRANSFER = ActionKind.SKIP, ActionKind.TRANSFER
+_WRITTEN = (_SKIP, _TRANSFER)  # what stands there after the run
 
 
 def decide_all(job: Job, trees: Trees, extras: Extras) -> Iterator[Decision]:
@@ -44,25 +47,31 @@ def decide_all(job: Job, trees: Trees, extras: Extras) -> Iterator[Decision]:
     with Namesakes(trees.ignores_case) as namesakes:
         one_by_one = _OneByOne(job, trees, extras, namesakes)
         for found in merge_join(trees.source(), trees.destination(), counts):
-            if not isinstance(found, Alike):
+            if isinstance(found, tuple):
                 yield from one_by_one.decide((found,))
             elif namesakes.matter_for(found.source.keys[0]):
                 yield from one_by_one.decide(found.pairs)
-            else:
-                extras.see_alike(found)
+            elif isinstance(found, Alike):
+                extras.see_run(found.source, found.destination)
                 yield Unchanged(found.source, reason)
+            elif direction is Direction.UPLOAD and max(found.source.sizes) > MAX_OBJECT_BYTES:
+                yield from one_by_one.decide(found.pairs)
+            else:
+                extras.see_run(found.source, None)
+                for entry in found.source:
+                    yield one_by_one.named(entry, NEW)
         extras.end(namesakes)
 
 
 class _OneByOne:
     """What has to be known to decide about one pair of entries."""
 
-    __slots__ = ("_direction", "_extras", "_namesakes", "_options", "_trees")
+    __slots__ = ("_direction", "_extras", "_namesakes", "_options", "_target_of")
 
     def __init__(self, job: Job, trees: Trees, extras: Extras, namesakes: Namesakes) -> None:
         self._options = job.options
         self._direction = job.direction
-        self._trees = trees
+        self._target_of = trees.target_of
         self._extras = extras
         self._namesakes = namesakes
 
@@ -84,13 +93,17 @@ class _OneByOne:
         action = decide(entry, existing, self._options.compare, self._direction)
         if existing is not None and action.kind is _SKIP:
             return action  # what stands at the destination can be there
+        if action.kind is ActionKind.TRANSFER:
+            return self.named(entry, action.reason)
+        refusal = self.named(entry, "")
+        return refusal if refusal.kind is ActionKind.REFUSE else action
+
+    def named(self, entry: Entry, reason: str) -> Action:
+        """Transfer it, unless its key can be no name there."""
         try:
-            target = self._trees.target_of(entry)
+            return Action(_TRANSFER, entry, reason, self._target_of(entry))
         except UnsafeKeyError as error:
             return Action(ActionKind.REFUSE, entry, str(error))
-        if action.kind is not ActionKind.TRANSFER:
-            return action
-        return Action(ActionKind.TRANSFER, entry, action.reason, target)
 
 
 def _alone(action: Action, namesakes: Namesakes) -> Action:

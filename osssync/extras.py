@@ -10,12 +10,12 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
+from osssync.columns import Columns
 from osssync.config import DeleteSettings
 from osssync.filters import Filters
 from osssync.local.namesakes import Namesakes
 from osssync.model import Entry
 from osssync.planning.deletes import DeleteGuards, Doomed, Facts, parse_max_delete, verdict
-from osssync.planning.merge import Alike
 from osssync.spool import Spool
 from osssync.transfer.remove import Removal, Remover
 
@@ -57,19 +57,23 @@ class Extras:
             for entry in self._doomed.see(source, destination):
                 self._spool.append(entry)
 
-    def see_alike(self, files: Alike) -> None:
-        """Take a run of pairs, where no filter leaves anything out.
+    def see_run(self, source: Columns, destination: Columns | None) -> None:
+        """Take a run of pairs of plain files, where no filter leaves anything out.
 
         Whether a directory goes, only the first of them can tell, and what a link leads to only
         the last; all else about them is their number.
+
+        Args:
+            source: what is there.
+            destination: the same there, one for one; None: nothing.
         """
         if self._spool is None:
             return
-        last = len(files.source) - 1
-        self.see(files.source[0], files.destination[0])
+        last = len(source) - 1
+        for place in range(0, last + 1, last or 1):
+            self.see(source[place], None if destination is None else destination[place])
         if last:
-            self._doomed.see_between(last - 1)
-            self.see(files.source[last], files.destination[last])
+            self._doomed.see_between(last - 1, at_destination=destination is not None)
 
     def end(self, namesakes: Namesakes | None = None) -> None:
         """Both listings were read to their end.

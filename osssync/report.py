@@ -73,17 +73,14 @@ class Tally:
         """Objects that did not arrive, so far."""
         return self._failed
 
-    def found(self) -> None:
-        """One source entry came out of the listing."""
-        self._found += 1
-
     def unchanged(self, count: int) -> None:
         """So many source entries came out of the listing, and are skipped."""
         self._found += count
         self._skipped += count
 
     def decided(self, action: Action) -> None:
-        """A decision; a transfer is counted only when its outcome is known."""
+        """One source entry came out of the listing; a transfer is counted when it has ended."""
+        self._found += 1
         kind = action.kind
         if kind is _SKIP:  # by far the most
             self._skipped += 1

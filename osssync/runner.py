@@ -177,7 +177,6 @@ def _count(action: Decision, watch: Watch) -> None:
         watch.tally.unchanged(len(action))
         watch.monitor.deliver()
         return
-    watch.tally.found()
     watch.tally.decided(action)
     watch.monitor.decided(action)
     if action.kind is ActionKind.TRANSFER:

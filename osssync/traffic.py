@@ -12,7 +12,7 @@ a run only if something is left to do.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -46,6 +46,8 @@ _LAST_STEPS = frozenset({Step.WHOLE, Step.FINISH, Step.ABORT})
 
 _TIDYING_STEPS = frozenset({Step.FINISH, Step.ABORT})
 """Steps that move no bytes: what has all its parts is finished whatever the limits say."""
+
+_TRANSFER = ActionKind.TRANSFER
 
 LOOK_EVERY = 64
 """How many entries that need no transfer are passed by between two looks at the clock."""
@@ -104,8 +106,7 @@ class Traffic:
         self._started_s = started_s
         while self._is_busy(actions):
             try:
-                for outcome in self._engine.wait():
-                    self._take(outcome)
+                self._take(self._engine.wait())
             except KeyboardInterrupt:  # nobody set up signals for us: Python's own way
                 if self.fatal is not None:
                     raise  # the second time: at once
@@ -151,8 +152,7 @@ class Traffic:
         """Whether outcomes may still come; asked twice, since the last may come between."""
         if self._engine.outstanding:
             return True
-        for outcome in self._engine.wait():
-            self._take(outcome)
+        self._take(self._engine.wait())
         return self._engine.outstanding > 0
 
     def _give_up_lost(self) -> None:
@@ -196,7 +196,7 @@ class Traffic:
 
     def _next_task(self, actions: Iterator[Decision], parallel: int) -> Task | None:
         while True:
-            while self._turns:
+            while self._turns.waiting:
                 assembly = self._turns.first
                 task = assembly.ready(parallel)
                 if task is None:
@@ -215,7 +215,7 @@ class Traffic:
                 return small
 
     def _open_next(self, actions: Iterator[Decision]) -> bool:
-        """Take decisions up to the next transfer; whether there was one."""
+        """Take decisions up to the next transfer, and begin it; whether there was one."""
         passed = 0
         try:
             for action in actions:
@@ -223,8 +223,13 @@ class Traffic:
                     self._tally.unchanged(len(action))
                     self._monitor.deliver()
                     passed += len(action)
-                elif action.kind is ActionKind.TRANSFER:
-                    return self._open_unless_spent(action)
+                elif action.kind is _TRANSFER:
+                    if self._ends_as_spent():
+                        return False
+                    self._hear(action)
+                    self._objects += 1
+                    self._begin(self._objects, action.entry, action.target)
+                    return True
                 else:
                     self._hear(action)
                     passed += 1
@@ -238,17 +243,7 @@ class Traffic:
             self._end_early(_interrupted() if self._stop.is_set() else failure_of(error))
         return False
 
-    def _open_unless_spent(self, action: Action) -> bool:
-        """Begin a transfer, unless that would go beyond a limit; whether it was begun."""
-        if self._ends_as_spent():
-            return False
-        self._hear(action)
-        self._objects += 1
-        self._begin(self._objects, action.entry, action.target)
-        return True
-
     def _hear(self, action: Action) -> None:
-        self._tally.found()
         self._tally.decided(action)
         self._monitor.decided(action)
         if action.kind is ActionKind.REFUSE:
@@ -287,30 +282,28 @@ class Traffic:
         self._open[assembly.object_number] = assembly
         self._turns.add(assembly)
 
-    def _take(self, outcome: Outcome) -> None:
-        self._in_flight -= 1
-        number = outcome.task.object_number
-        if self._small.pop(number, None) is not None:
-            self._end_small(number, outcome)
-            return
-        assembly = self._open[number]
+    def _take(self, outcomes: Sequence[Outcome]) -> None:
+        moved_bytes = sum([one.moved_bytes for one in outcomes if one.failure is None])
+        if moved_bytes:
+            self._budget.moved(moved_bytes)
+            self._monitor.moved(moved_bytes)
+        for outcome in outcomes:
+            self._in_flight -= 1
+            number = outcome.task.object_number
+            if outcome.failure is not None and outcome.failure.error in FATAL_ERRORS:
+                self._end_early(outcome.failure)
+            if self._small.pop(number, None) is not None:
+                self._settle(number, outcome)
+            else:
+                self._feed(self._open[number], outcome)
+
+    def _feed(self, assembly: Assembly, outcome: Outcome) -> None:
+        """An object of several tasks has come further."""
         assembly.feed(outcome)
         if outcome.failure is None:
-            self._budget.moved(outcome.moved_bytes)
-            self._monitor.moved(outcome.moved_bytes)
             self._count_proven(outcome)
             self._record(outcome)
-        elif outcome.failure.error in FATAL_ERRORS:
-            self._end_early(outcome.failure)
         self._go_on(assembly)
-
-    def _end_small(self, number: int, outcome: Outcome) -> None:
-        if outcome.failure is None:
-            self._budget.moved(outcome.moved_bytes)
-            self._monitor.moved(outcome.moved_bytes)
-        elif outcome.failure.error in FATAL_ERRORS:
-            self._end_early(outcome.failure)
-        self._settle(number, outcome)
 
     def _count_proven(self, outcome: Outcome) -> None:
         """What an earlier run moved is in its place as well, and whoever watches expects it."""
@@ -352,18 +345,18 @@ class Traffic:
             return
         self._tally.ended(outcome)
         self._monitor.ended(outcome)
-        self._weigh(outcome)
-
-    def _weigh(self, outcome: Outcome) -> None:
-        """End the run early if what happens to one object happens to all."""
         if outcome.failure is None:
             self._prospects.arrived()
-            return
+        else:
+            self._weigh(outcome.failure)
+
+    def _weigh(self, failure: Failure) -> None:
+        """End the run early if what happens to one object happens to all."""
         self._budget.failed()
-        in_a_row = self._prospects.failed(outcome.failure.error, self._engine.capacity)
+        in_a_row = self._prospects.failed(failure.error, self._engine.capacity)
         if in_a_row:
             message = f"{in_a_row} objects in a row failed, the last one so: "
-            self._end_early(replace(outcome.failure, message=message + outcome.failure.message))
+            self._end_early(replace(failure, message=message + failure.message))
 
     def _end_early(self, reason: Failure) -> None:
         """Open nothing more; what is in flight comes home, what is unfinished is put away."""

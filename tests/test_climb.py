@@ -16,7 +16,7 @@ def drive(
     while now_s < 100.0 + seconds:
         step_s = 0.05
         for _ in range(round(throughput(climb.level) * step_s)):
-            climb.moved(4096)
+            climb.moved(1, 4096)
         now_s += step_s
         cpu_s += busy(climb.level) * step_s * 2
         asked += throttled(climb.level)
@@ -91,7 +91,7 @@ def test_a_climb_that_pays_late_is_kept():
     for eighth in range(20):
         pays = max(levels[:-1], default=16)  # the level of one window ago
         for _ in range(10 * pays):
-            climb.moved(4096)
+            climb.moved(1, 4096)
         levels.append(climb.look(100.0 + eighth / 8, 0.0, 0))
 
     assert 256 == levels[-1]
@@ -114,10 +114,10 @@ def test_large_and_small_requests_have_one_measure():
     """Bytes, and a request's own cost."""
     climb = Climb(1, 8, 1)
     climb.look(0.0, 0.0, 0)
-    climb.moved(0)
+    climb.moved(1, 0)
     climb.look(1.0, 0.0, 0)  # a climb from one request a second
     for _ in range(2):
-        climb.moved(0)
+        climb.moved(1, 0)
     level = climb.look(2.0, 0.0, 0)
 
     assert (4, 1 << 16) == (level, REQUEST_BYTES)

@@ -11,12 +11,13 @@ from msgspec.structs import replace as changed
 from osssync.columns import Columns, Unchanged
 from osssync.config import Compare, DeleteSettings, Job, LocalAddress, Options, OssAddress
 from osssync.decisions import decide_all
-from osssync.errors import OsssyncError
+from osssync.errors import OsssyncError, UnsafeKeyError
 from osssync.extras import Extras
 from osssync.filters import Filters, RuleFlag
 from osssync.model import Action, ActionKind, Direction, Entry, EntryKind
 from osssync.planning.deletes import Doomed
 from osssync.planning.diff import decide
+from osssync.ranges import MAX_OBJECT_BYTES
 from osssync.trees import Trees
 
 S = 1_000_000_000
@@ -41,6 +42,7 @@ def _in_order(entries):
 def trees(draw):
     """Two listings that are much the same: other sizes, times and kinds, more and fewer keys."""
     here, there = {}, {}
+    only_here = draw(st.sampled_from((None, None, "", "a", "A", "0")))  # what begins so
     for name in draw(names):
         entry = other = Entry(name, 5, 7 * S)
         if draw(rarely):
@@ -51,7 +53,8 @@ def trees(draw):
         if draw(rarely):
             entry, other = other, entry
         for side, one in ((here, entry), (there, other)):
-            if not draw(rarely):
+            is_missing = side is there and only_here is not None and name.startswith(only_here)
+            if not (is_missing or draw(rarely)):
                 side[one.key] = one
     return _in_order(here.values()), _in_order(there.values())
 
@@ -70,11 +73,11 @@ def _job(direction, compare=Compare.TIME, filters=FILTERS[0]):
     return Job(*ADDRESSES[direction], options=options)
 
 
-def _trees(source, destination, *, ignores_case=False):
+def _trees(source, destination, *, ignores_case=False, target_of=lambda entry: entry.key):
     return Trees(
         source=lambda: iter(source),
         destination=lambda: iter(destination),
-        target_of=lambda entry: entry.key,
+        target_of=target_of,
         look=lambda entry: entry,
         open_steps=lambda: pytest.fail("nothing is moved"),
         open_remover=lambda _stop: pytest.fail("nothing is removed"),
@@ -152,6 +155,58 @@ def test_what_is_unchanged_is_one_decision(direction):
 
     assert isinstance(decision, Unchanged)
     assert (300, "unchanged") == (len(decision), decision.reason)
+
+
+def test_of_what_is_new_each_file_is_named():
+    """One that can have no name there is refused, all others are transferred."""
+
+    def target_of(entry):
+        if entry.key == "d/007":
+            raise UnsafeKeyError("no name for it")
+        return f"below/{entry.key}"
+
+    decisions = _decisions(_job(Direction.DOWNLOAD), MANY, [], target_of=target_of)
+
+    expected = [Action(ActionKind.TRANSFER, one, "new", f"below/{one.key}") for one in MANY]
+    expected[7] = Action(ActionKind.REFUSE, MANY[7], "no name for it")
+    assert expected == decisions
+
+
+def test_of_what_is_new_no_file_is_larger_than_an_object_can_be():
+    """Another of them is transferred all the same."""
+    large = changed(MANY[7], size=MAX_OBJECT_BYTES + 1)
+
+    decisions = _decisions(_job(Direction.UPLOAD), [*MANY[:7], large, *MANY[8:]], [])
+
+    assert ["d/007"] == [one.entry.key for one in decisions if one.kind is ActionKind.REFUSE]
+    assert len(MANY) == len(decisions)
+
+
+def test_where_case_is_ignored_new_files_are_compared_by_their_names():
+    """The second of two that would be one file is refused."""
+    keys = [*(f"A{n:02}" for n in range(20)), "Z", "a07"]
+
+    decisions = _decisions(
+        _job(Direction.DOWNLOAD), [Entry(key, 5, 7 * S) for key in keys], [], ignores_case=True
+    )
+
+    assert ["a07"] == [one.entry.key for one in decisions if one.kind is ActionKind.REFUSE]
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_guards_are_told_of_all_that_is_new(direction):
+    """How many files there are, and which directories of the destination they keep."""
+    here = MANY[:200]
+    there = [Entry("d/", 0, 0, EntryKind.DIRECTORY), changed(MANY[0], key="d/100x"),
+             Entry("e/", 0, 0, EntryKind.DIRECTORY)]  # fmt: skip
+    job = _job(direction)
+
+    with Extras(job.options.deletes, job.options.filters) as extras:
+        trees_of_columns = _trees([Columns.of(here)], [Columns.of(there)])
+        actions = list(decide_all(job, trees_of_columns, extras))
+        found = actions, list(extras), extras.facts(failures=0)
+
+    assert _one_by_one(here, there, job) == found
 
 
 def test_filters_look_at_each_file():

@@ -27,10 +27,8 @@ def report_of(*failures, arrived=0, skipped=0, fatal=None):
     """The report of a run with so many ends of each kind."""
     tally = Tally()
     for _ in range(skipped):
-        tally.found()
         tally.decided(Action(ActionKind.SKIP, entry(), "unchanged"))
     for failure in (*failures, *[None] * arrived):
-        tally.found()
         tally.decided(Action(ActionKind.TRANSFER, entry(), "new"))
         tally.ended(outcome(failure))
     return tally.report(elapsed_s=2.0, fatal=fatal)
@@ -62,7 +60,6 @@ def test_found_is_always_the_sum_of_all_ends(ends):
     """Found = transferred + skipped + excluded + failed, in any mixture."""
     tally = Tally()
     for end in ends:
-        tally.found()
         kind = end if isinstance(end, ActionKind) else ActionKind.TRANSFER
         tally.decided(Action(kind, entry(), "why"))
         if kind is ActionKind.TRANSFER:

@@ -57,7 +57,7 @@ def refused(key):
 def report_of(*outcomes):
     tally = Tally()
     for outcome in outcomes:
-        tally.found()
+        tally.decided(Action(ActionKind.TRANSFER, outcome.task.entry, "new"))
         tally.ended(outcome)
     return tally.report(elapsed_s=1.5)
 

@@ -69,8 +69,7 @@ class Climbing:
         """Pass on what has come, and learn from it."""
         outcomes = self._engine.wait()
         climb = self._climb
-        for outcome in outcomes:
-            climb.moved(outcome.moved_bytes)
+        climb.moved(len(outcomes), sum([outcome.moved_bytes for outcome in outcomes]))
         now_s = time.monotonic()
         if climb.is_due(now_s):
             effort = self._engine.effort

@@ -86,7 +86,7 @@ class Fibers:
     def _begin(self, tasks: Sequence[Task]) -> None:
         self._under_way += len(tasks)
         lines = self._lines(len(tasks))
-        flights = self._worker.ask(tasks[: len(lines)], lines)
+        flights = self._worker.ask(tasks[: len(lines)], lines) if lines else []
         for line, task, flight in zip(lines, tasks, flights, strict=False):
             if flight is not None:
                 self._flying += 1
@@ -126,7 +126,8 @@ class Fibers:
             else:
                 self._finish(flight)
         landed: list[Outcome] = []
-        for flight, outcome in zip(whole, self._worker.take(whole), strict=True):
+        outcomes = self._worker.take(whole) if whole else []
+        for flight, outcome in zip(whole, outcomes, strict=True):
             if outcome is None:
                 self._finish(flight)
                 continue

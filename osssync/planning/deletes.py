@@ -165,10 +165,11 @@ class Doomed(Struct):
             self.doomed += 1
             yield destination
 
-    def see_between(self, count: int) -> None:
+    def see_between(self, count: int, *, at_destination: bool) -> None:
         """Take so many pairs of plain files in scope, between two such that it sees."""
         self.source_found += count
-        self.destination_seen += count
+        if at_destination:
+            self.destination_seen += count
 
     def end(self) -> Iterator[Entry]:
         """Take the end of both listings; the last that are doomed."""

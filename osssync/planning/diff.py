@@ -32,6 +32,9 @@ from osssync.ranges import MAX_OBJECT_BYTES
 
 T = TypeVar("T")
 
+NEW = "new"
+"""Why a file is transferred that is not there, in words for the user."""
+
 _SECOND_NS = 1_000_000_000
 
 # Every key comes by here, most of them to be skipped. The name of a member in its class is looked
@@ -53,7 +56,7 @@ def decide(
     if refusal:
         return Action(ActionKind.REFUSE, source, refusal)
     if destination is None:
-        return Action(ActionKind.TRANSFER, source, "new")
+        return Action(ActionKind.TRANSFER, source, NEW)
     if source.kind is _DIRECTORY or compare is _EXISTS:
         return Action(_SKIP, source, reason_to_skip(_EXISTS))
     difference = _difference(source, destination, compare, direction)

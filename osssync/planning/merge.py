@@ -1,15 +1,16 @@
 """Two sorted listings side by side: pairs of entries, and runs of files that are alike. Pure.
 
-    source       a  b  c  d  │     │ f  g  h  …        columns, cut wherever they were
-    destination  a  b  c* │ d  e/  │ f  g  h  …
-                 ╰─Alike╯ pair Alike pair ╰─Alike─…
+    source       a  b  c  d  │     │ f  g  h  │ i  j  k …     columns, cut wherever they were
+    destination  a  b  c* │ d  e/  │ f  g  h  │            m
+                 ╰─Alike╯ pair Alike pair ╰─Alike─╯ ╰─Lone─╯
 
 Which files are alike somebody else tells (``diff.alike``); without that there are pairs only, and
 they say the same.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from itertools import compress, islice
+from itertools import compress, islice, repeat
 from operator import ge
 
 from msgspec import Struct
@@ -40,6 +41,17 @@ class Alike(Struct, frozen=True, eq=False):
     def pairs(self) -> Iterator[Pair]:
         """The same, one by one."""
         return zip(self.source, self.destination, strict=True)
+
+
+class Lone(Struct, frozen=True, eq=False):
+    """Files that only the source has."""
+
+    source: Columns
+
+    @property
+    def pairs(self) -> Iterator[Pair]:
+        """The same, one by one."""
+        return zip(self.source, repeat(None))
 
 
 class _Cursor:
@@ -87,15 +99,35 @@ class _Runs:
         self._count_alike = count_alike
         self._longest = _LONGEST
 
-    def find(self, here: _Cursor, there: _Cursor) -> Alike | None:
-        """The run that begins here, None if there is none."""
-        if self._count_alike is None:
+    def find(self, here: _Cursor, there: _Cursor, last: str) -> Alike | Lone | None:
+        """The run that begins here, behind ``last``; None if there is none."""
+        key, other = here.key, there.key
+        if self._count_alike is None or key is None or key <= last:
             return None
+        if key == other:
+            return self._alike(here, there, self._count_alike)
+        return self._lone(here, other) if other is None or key < other else None
+
+    def _lone(self, here: _Cursor, other: str | None) -> Lone | None:
+        """What only the source has before the destination's next key; None if that is little."""
+        keys, size = here.columns.keys, here.plain()
+        if other is not None:
+            size = bisect_left(keys, other, here.at, here.at + size) - here.at
+        if size < _FEW:
+            return None
+        source = here.head(size)
+        count = _in_order(source.keys, size)
+        if other is not None and source.keys[count - 1] >= other:  # the rest is in disorder
+            return None
+        return Lone(source[:count])
+
+    def _alike(self, here: _Cursor, there: _Cursor, count_alike: CountAlike) -> Alike | None:
+        """What both have from their present key on; None if that is little."""
         size = min(here.plain(), there.plain(), self._longest)
         if size < _FEW:
             return None
         source, destination = here.head(size), there.head(size)
-        count = _in_order(source.keys, self._count_alike(source, destination))
+        count = _in_order(source.keys, count_alike(source, destination))
         self._longest = min(2 * self._longest, _LONGEST) if count == size else _FEW
         return Alike(source[:count], destination[:count]) if count else None
 
@@ -104,7 +136,7 @@ def merge_join(
     source: Iterable[Columns],
     destination: Iterable[Columns],
     count_alike: CountAlike | None = None,
-) -> Iterator[Pair | Alike]:
+) -> Iterator[Pair | Alike | Lone]:
     """Pair the entries of two listings by key, in key order; None where a side has no such key.
 
     Both are read once and lazily, one piece of each ahead.
@@ -119,18 +151,15 @@ def merge_join(
     """
     here, there, runs = _Cursor(source), _Cursor(destination), _Runs(count_alike)
     last = ""  # the pairs are in order exactly if both listings are, so one look does for both
-    while True:
-        key, other = here.key, there.key
-        if key is None and other is None:
-            return
-        if key == other and key is not None and key > last:
-            run = runs.find(here, there)
-            if run is not None:
-                last = run.source.keys[-1]
-                yield run
-                here.advance(len(run.source))
+    while here.key is not None or there.key is not None:
+        run = runs.find(here, there, last)
+        if run is not None:
+            last = run.source.keys[-1]
+            yield run
+            here.advance(len(run.source))
+            if isinstance(run, Alike):
                 there.advance(len(run.source))
-                continue
+            continue
         pair, key = _pair_at(here, there)
         if key <= last:
             raise _out_of_order(pair, last)

@@ -19,27 +19,25 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Assembly] = deque()
+        self.waiting: deque[Assembly] = deque()
+        """All of them; nobody else changes it."""
         self._members: set[Assembly] = set()  # the same; an object begun again is another one
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
 
     @property
     def first(self) -> Assembly:
         """Whose turn it is."""
-        return self._waiting[0]
+        return self.waiting[0]
 
     def add(self, assembly: Assembly) -> None:
         """It may have a task to give, now or again."""
         if assembly not in self._members:
             self._members.add(assembly)
-            self._waiting.append(assembly)
+            self.waiting.append(assembly)
 
     def pass_on(self) -> None:
         """The first has given a task and may have more."""
-        self._waiting.insert(ABREAST - 1, self._waiting.popleft())
+        self.waiting.insert(ABREAST - 1, self.waiting.popleft())
 
     def drop(self) -> None:
         """The first has nothing to give until it is added again."""
-        self._members.discard(self._waiting.popleft())
+        self._members.discard(self.waiting.popleft())

@@ -310,7 +310,7 @@ def test_lines_to_send_are_signed_as_oss2_signs_headers(version, signable, token
     ours = kind(FixedCredentials(token=token), ClockOffset(lambda: NOW_S), "cn-hangzhou")
     uri = f"/{bucket}/{quote(key)}" if bucket else "/"
 
-    lines = ours.sign(method, uri, params, headers)
+    lines = ours.stamp().sign(method, uri, params, headers)
 
     with oss2_clock_stopped():
         theirs(version, token)._sign_request(theirs_request, bucket, key)

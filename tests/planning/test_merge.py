@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from osssync.columns import Columns
 from osssync.errors import OsssyncError
 from osssync.model import Entry, EntryKind
-from osssync.planning.merge import Alike, merge_join
+from osssync.planning.merge import Alike, Lone, merge_join
 
 KEYS = 60  # of a listing at most: several runs, and differences between them
 
@@ -38,12 +38,14 @@ def _same_size(source, destination):
 
 
 def _pairs(found):
-    return [pair for one in found for pair in (one.pairs if isinstance(one, Alike) else [one])]
+    return [pair for one in found for pair in ([one] if isinstance(one, tuple) else one.pairs)]
 
 
 @st.composite
 def pieces(draw, names):
     """A listing of some of these names: kinds and sizes, and wherever its columns are cut."""
+    first, last = draw(st.integers(0, KEYS)), draw(st.integers(0, 2 * KEYS))
+    names = [name for place, name in enumerate(names) if not first <= place < last]
     kinds = st.sampled_from((EntryKind.FILE,) * 12 + (EntryKind.DIRECTORY, EntryKind.UNUSABLE))
     entries = [
         Entry(name, draw(st.sampled_from((7,) * 9 + (8,))), 1, draw(kinds))
@@ -79,6 +81,32 @@ def test_a_run_holds_plain_files_that_are_alike(data, names):
     for run in (one for one in found if isinstance(one, Alike)):
         assert len(run.source) == len(run.destination) > 0
         assert all(here == there and here.kind is EntryKind.FILE for here, there in run.pairs)
+
+
+@given(st.data(), keys)
+def test_a_lone_run_holds_plain_files_of_the_source_alone(data, names):
+    """Likewise."""
+    _, source = data.draw(pieces(_in_order(names)))
+    there, destination = data.draw(pieces(_in_order(names)))
+
+    found = merge_join(source, destination, _same_size)
+
+    for run in (one for one in found if isinstance(one, Lone)):
+        assert len(run.source) > 0
+        assert not set(run.source.keys) & {entry.key for entry in there}
+        assert all(here.kind is EntryKind.FILE for here, _ in run.pairs)
+
+
+def test_what_is_new_comes_in_few_runs():
+    """One a piece, up to what the destination has."""
+    source = _columns(*(f"{number:04}" for number in range(1000)))
+    other = _columns("0500", "0700x")
+
+    assert 1 == len(list(merge_join([source], [], _same_size)))
+    found = list(merge_join([source], [other], _same_size))
+    assert [500, None, 200, None, 299] == [
+        len(one.source) if isinstance(one, Lone) else None for one in found
+    ]
 
 
 def test_what_is_alike_comes_in_few_runs():
@@ -135,6 +163,21 @@ def test_a_listing_out_of_order_decides_nothing(bad, side, cut):
 
     with pytest.raises(OsssyncError, match=side):
         list(merge_join(listings["source"], listings["destination"]))
+
+
+@pytest.mark.parametrize("other", [[], ["05x"], ["99"]])
+@pytest.mark.parametrize("last", ["07", "08"])
+@pytest.mark.parametrize("cut", [0, 5, 9])
+def test_a_lone_run_out_of_order_decides_nothing(last, cut, other):
+    """What came before is right."""
+    names = [*(f"{number:02}" for number in range(9)), last, "10", "11"]
+    bad = _columns(*names)
+    found = []
+
+    with pytest.raises(OsssyncError, match=f"source listing .* '{last}'"):
+        found.extend(merge_join([bad[:cut], bad[cut:]], [_columns(*other)], _same_size))
+
+    assert names[:9] == [here.key for here, _ in _pairs(found) if here is not None]
 
 
 @pytest.mark.parametrize("last", ["07", "08"])

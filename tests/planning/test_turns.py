@@ -55,7 +55,7 @@ def test_an_object_is_in_it_once():
     turns.drop()
     turns.drop()
 
-    assert not turns
+    assert not turns.waiting
 
 
 def test_an_object_comes_back():

@@ -287,22 +287,29 @@ def test_a_hostile_key_among_several_spoils_no_other(server, download, key):
         assert {"first", "third"} <= {one.name for one in folder.iterdir()}
     failures = [outcome.failure and outcome.failure.error for outcome in outcomes]
     assert [None, "UnsafeKeyError", None] == failures
+    assert 2 == worker.taken
 
 
 def test_a_reply_that_nobody_awaits_is_read_by_nobody(server, download, monkeypatch):
     """A request whose sending was given up leaves a connection that is used no more."""
-    server.answers(good())
+
+    def reply(seen):
+        time.sleep(0.05)  # the connection looks idle meanwhile
+        return good(seen.target.encode().ljust(len(BODY)))
 
     def sent_and_forgotten(lines, wanted, send=Bucket.ask_get):
         send(worker._steps.bucket, lines, wanted)
         raise RuntimeError("a bug")
 
-    with download("out") as (worker, _):
+    server.reply = reply
+    with download("out") as (worker, folder):
         monkeypatch.setattr(Bucket, "ask_get", lambda _self, *asked: sent_and_forgotten(*asked))
         outcomes = flying_together(worker, tasks_of("first", "second", "third"))
 
-    assert [None] * 3 == [outcome.failure for outcome in outcomes]
-    assert 6 == server.connections
+        assert [None] * 3 == [outcome.failure for outcome in outcomes]
+        assert 6 == server.connections
+        for name in ("first", "second", "third"):
+            assert f"/bucket/t%2F{name}" == (folder / name).read_text().strip()
 
 
 def test_a_file_edited_under_its_request_is_begun_again(server, upload, tmp_path):
