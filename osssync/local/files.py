@@ -14,6 +14,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Self
 
 from msgspec import Struct
@@ -92,7 +93,9 @@ class DestinationRoot:
         """Write a whole file and put it in place."""
         slots = self._ledger.note([_target(components)])
         try:
-            self._write_small(components, data, mtime_ns)
+            directory, fd, name = self._new_part(components)
+            with directory:
+                self._fill(directory, fd, name, SmallFile(components, data, mtime_ns))
         except OSError as error:
             raise self._error("write", components, error) from error
         finally:
@@ -104,18 +107,13 @@ class DestinationRoot:
         What they share is done once: a directory is opened, and the ledger written.
         """
         slots = self._ledger.note([_target(file.components) for file in files])
-        are_written = []
         try:
-            for file in files:
-                try:
-                    self._write_small(file.components, file.data, file.mtime_ns)
-                except (OSError, OsssyncError):
-                    are_written.append(False)
-                else:
-                    are_written.append(True)
+            are_written: list[bool] = []
+            for parent, siblings in groupby(files, _parent_of):
+                are_written += self._write_siblings(parent, list(siblings))
+            return are_written
         finally:
             self._ledger.done(slots)
-        return are_written
 
     @contextlib.contextmanager
     def new_file(self, components: tuple[str, ...], mtime_ns: int) -> Iterator[PartFile]:
@@ -250,23 +248,39 @@ class DestinationRoot:
         self._directories.close()
         self._ledger.close()
 
-    def _write_small(self, components: tuple[str, ...], data: Buffer, mtime_ns: int) -> None:
-        directory, fd, name = self._new_part(components)
+    def _write_siblings(
+        self, parent: tuple[str, ...], files: Sequence[SmallFile]
+    ) -> Sequence[bool]:
+        """Files of one directory; whether each is in place."""
+        try:
+            directory = self._directories.open(parent, create=True)
+        except (OSError, OsssyncError):
+            return [False] * len(files)
+        are_written = []
+        with directory:
+            for file in files:
+                name = self._names.of(file.components)
+                try:
+                    self._fill(directory, _open_new(name, directory), name, file)
+                    are_written.append(True)
+                except OSError:
+                    are_written.append(False)
+        return are_written
+
+    def _fill(self, directory: Directory, fd: int, name: str, file: SmallFile) -> None:
+        """Give a new part file its content, its time and its place; on failure it is removed."""
         try:
             try:
-                try:
-                    write_all(fd, data, 0)
-                    os.utime(fd, ns=(mtime_ns, mtime_ns))
-                    self._durability.written(fd, is_large=False)
-                finally:
-                    os.close(fd)
-                _rename(name, components[-1], directory)
-            except BaseException:
-                _unlink(name, directory)
-                raise
-            self._durability.named(directory)
-        finally:
-            self._directories.release(directory)
+                write_all(fd, file.data, 0)
+                os.utime(fd, ns=(file.mtime_ns, file.mtime_ns))
+                self._durability.written(fd, is_large=False)
+            finally:
+                os.close(fd)
+            _rename(name, file.components[-1], directory)
+        except BaseException:
+            _unlink(name, directory)
+            raise
+        self._durability.named(directory)
 
     def _parent(self, components: tuple[str, ...]) -> Directory:
         return self._directories.open(components[:-1], create=False)
@@ -357,6 +371,10 @@ def _checked(part_name: str) -> str:
     if not is_part_file(part_name):
         raise ValueError(f"{part_name!r} is not the name of an unfinished file")
     return part_name
+
+
+def _parent_of(file: SmallFile) -> tuple[str, ...]:
+    return file.components[:-1]
 
 
 def _target(components: tuple[str, ...]) -> bytes:

@@ -28,8 +28,6 @@ def query_string(params: Mapping[str, str]) -> str:
 
 def canonical_query(params: Mapping[str, str]) -> str:
     """The same in the order that is signed."""
-    if not params:
-        return ""
     encoded = {quote(name, safe=""): quote(value, safe="") for name, value in params.items()}
     return "&".join(
         f"{name}={encoded[name]}" if encoded[name] else name for name in sorted(encoded)

@@ -67,7 +67,8 @@ class Moment:
         own = signable_lines(headers)
         if own:
             lines = sorted((*lines, *own), key=by_name)
-        start = f"{method}\n{uri}\n{canonical_query(params)}\n".encode()
+        query = canonical_query(params) if params else ""
+        start = f"{method}\n{uri}\n{query}\n".encode()
         canonical = b"".join((start, *lines, _CLOSING))
         return b"%b%b\r\n" % (self._sent, self.signature(canonical).encode())
 

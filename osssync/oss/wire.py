@@ -10,7 +10,7 @@ Source: RFC 9112 (messages, sections 2.2, 5, 6, 7.1), RFC 9110 (6.4.1, 8.6, 15.2
 import re
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -24,13 +24,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
 _ILLEGAL_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _OK = "HTTP/1.1 200 OK"  # nearly every reply begins so
-# A server sends the same names each time, and most lines as well: who it is, type and class of the
-# object. What it sent first is remembered, and nothing is forgotten for what comes later.
-_KNOWN_NAMES: dict[str, str] = {}  # as sent → lower case
-_KNOWN_LINES: dict[str, tuple[str, str]] = {}  # as sent → name and value
 _KNOWN_STARTS: dict[str, bytes] = {}  # of the lines we send, by name
-_MOST_KNOWN = 512  # of each
-_KNOWN_LINE_LENGTH = 128  # characters; longer ones are metadata
+_MOST_KNOWN = 512
 
 
 class BrokenReplyError(OSError):
@@ -91,6 +86,20 @@ class Head(Struct, frozen=True):
     def lasts_until_close(self) -> bool:
         """Whether only the end of the connection ends the body."""
         return self.length is None and not self.chunked
+
+
+class _Before(NamedTuple):
+    """A head that was read; no name in it came twice."""
+
+    lines: list[str]
+    starts: list[tuple[str, str]]  # of each line: what is before the value, the name in lower case
+    headers: Headers
+
+
+# A server sends the same names each time, and most lines as well: who it is, type and class of the
+# object. The last head of each length is remembered.
+_HEADS: dict[int, _Before] = {}
+_MOST_LINES = 64  # of a head that is
 
 
 def request_head(method: str, target: str, host: str, headers: Mapping[str, str | bytes]) -> bytes:
@@ -167,13 +176,7 @@ def parse_head(octets: bytes, *, is_head_request: bool) -> Head:
     breaks = len(lines) - 1
     if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
         raise BrokenReplyError("a control character in its head")
-    headers = Headers()
-    known = _KNOWN_LINES
-    for line in islice(lines, 1, None):
-        name, value = known.get(line) or _parse_line(line)
-        headers[name] = value
-    if len(headers) != breaks:
-        headers = _joined(lines)
+    headers = _like_before(lines) or _parse_lines(lines)
     length, chunked = _framing(headers)
     if is_head_request or status < 200 or status in (204, 304):
         length, chunked = 0, False
@@ -189,34 +192,35 @@ def _parse_status_line(line: str) -> tuple[int, str]:
     return int(match[2]), match[1]
 
 
-def _joined(lines: list[str]) -> Headers:
-    """The headers where some are repeated: their values joined in order (RFC 9110 5.3)."""
-    headers = Headers()
-    for line in islice(lines, 1, None):
-        name, value = _parse_line(line)
-        before = headers.lowercase(name)
-        headers[name] = value if before is None else f"{before}, {value}"
+def _like_before(lines: list[str]) -> Headers | None:
+    """The headers, if the names are those of an earlier head: only what differs is read."""
+    before = _HEADS.get(len(lines))
+    if before is None:
+        return None
+    headers = Headers(before.headers)
+    rows = zip(lines, before.lines, before.starts, strict=True)
+    for line, old, (start, name) in islice(rows, 1, None):
+        if line != old:
+            if not line.startswith(start):
+                return None
+            headers[name] = line[len(start) :].strip(" \t")
     return headers
 
 
-def _parse_line(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    lowered = _KNOWN_NAMES.get(name)
-    if lowered is None or not colon:
-        lowered = _learn_name(name, colon)
-    header = lowered, value.strip(" \t")
-    if len(_KNOWN_LINES) < _MOST_KNOWN and len(line) <= _KNOWN_LINE_LENGTH:
-        _KNOWN_LINES[line] = header
-    return header
-
-
-def _learn_name(name: str, colon: str) -> str:
-    if not colon or not _TOKEN.fullmatch(name):
-        raise BrokenReplyError(f"a header line that begins with {name[:40]!r}")
-    lowered = name.lower()
-    if len(_KNOWN_NAMES) < _MOST_KNOWN:
-        _KNOWN_NAMES[name] = lowered
-    return lowered
+def _parse_lines(lines: list[str]) -> Headers:
+    """The headers of a head; of repeated ones the values are joined in order (RFC 9110 5.3)."""
+    headers = Headers()
+    starts = [("", "")]
+    for line in islice(lines, 1, None):
+        start, colon, value = line.partition(":")
+        if not colon or not _TOKEN.fullmatch(start):
+            raise BrokenReplyError(f"a header line that begins with {start[:40]!r}")
+        name, value = start.lower(), value.strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        starts.append((f"{start}:", name))
+    if len(headers) == len(lines) - 1 <= _MOST_LINES:
+        _HEADS[len(lines)] = _Before(lines, starts, Headers(headers))
+    return headers
 
 
 def _framing(headers: Headers) -> tuple[int | None, bool]:

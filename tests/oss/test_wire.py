@@ -205,27 +205,53 @@ def test_who_keeps_the_connection(version, connection, keeps):
     assert keeps == head.keeps_alive
 
 
-def test_only_so_many_names_are_remembered(monkeypatch):
+def test_only_so_many_heads_are_remembered(monkeypatch):
     """A server that makes names and lines up costs no memory, and is still understood."""
-    names, lines = {}, {}
-    monkeypatch.setattr("osssync.oss.wire._KNOWN_NAMES", names)
-    monkeypatch.setattr("osssync.oss.wire._KNOWN_LINES", lines)
+    heads = {}
+    monkeypatch.setattr("osssync.oss.wire._HEADS", heads)
 
-    for number in range(2000):
-        assert "v" == parsed(f"X-{number}: v").headers[f"x-{number}"]
-        assert "v" * 200 == parsed(f"X-{number}: {'v' * 200}").headers[f"x-{number}"]
+    for number in range(1, 200):
+        lines = [f"X-{number}-{line}: v" for line in range(number)]
+        assert "v" == parsed(*lines).headers[f"x-{number}-{number - 1}"]
 
-    assert (512, 512) == (len(names), len(lines))
-    assert max(map(len, lines)) <= 128
+    assert 64 == len(heads)
+    assert 65 == max(heads)
 
 
-def test_a_line_that_is_known_is_read_as_at_first():
-    """Remembered lines are of one reply like any other: joined when repeated, refused when odd."""
-    for _ in range(3):
-        assert {"a": "1", "b": "2"} == parsed("A: 1", "b:2 ").headers
-        assert {"a": "1, 1, 2"} == parsed("A: 1", "A: 1", "a: 2").headers
-        with pytest.raises(BrokenReplyError, match="header line"):
-            parsed("A: 1", "A")
+def test_a_head_like_another_is_read_as_at_first():
+    """Of other values, fewer spaces, other names, repeated ones or odd lines each is told."""
+    for value in ("1", "2", "", "a: b"):
+        assert {"a": value, "b": "2"} == parsed(f"A: {value}", "b:2 ").headers
+        assert {"a": "1", "b": value} == parsed("A:1", f"b: {value}\t").headers
+        assert {"a": value, "c": "2"} == parsed(f"A: {value}", "c: 2").headers
+        assert {"a": "1, 2"} == parsed("A: 1", "a: 2").headers
+        assert {"a": "1, 2"} == parsed("A: 1", "A: 2").headers
+        assert 404 == parsed("A: 1", "b:2 ", status_line="HTTP/1.1 404 no").status
+        for line in ("b", "b 2", "B x: 2", " b: 2", ":"):
+            with pytest.raises(BrokenReplyError, match="header line"):
+                parsed("A: 1", line)
+        with pytest.raises(BrokenReplyError, match="control character"):
+            parsed("A: 1", "b: 2\n")
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from(["A", "a", "B", "Bb", "C"]), st.text("x:, ", max_size=3)),
+            max_size=3,
+        ),
+        max_size=8,
+    )
+)
+def test_heads_do_not_depend_on_those_before(heads):
+    """Each is what it is alone."""
+    for head in heads:
+        expected = {}
+        for name, value in head:
+            before = expected.get(name.lower())
+            stripped = value.strip(" ")
+            expected[name.lower()] = stripped if before is None else f"{before}, {stripped}"
+        assert expected == parsed(*(f"{name}:{value}" for name, value in head)).headers
 
 
 @given(st.binary(max_size=200))
