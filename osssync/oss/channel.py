@@ -32,6 +32,7 @@ BUFFER_BYTES = 1 << 20
 """Of every connection; pages that are never touched cost nothing. Aligned, or copies are slow."""
 
 _TOGETHER_BYTES = 1 << 16  # a body up to here leaves in one call with its head
+_GLANCE_BYTES = 1 << 14  # with a head; what comes with it is moved to where the body begins
 _NAP_BYTES = 1 << 19  # a thread is not woken for less of a large body: each time costs it 10 µs
 _LEAST_NAP_BYTES = 1 << 16
 _AHEAD_BYTES = WIRE_BYTES + (1 << 15)  # of TLS, taken before what is in it is looked at
@@ -305,7 +306,7 @@ class Channel:
                 self._buffer.move(0, self._start, have)
                 searched -= self._start
                 self._start, self._end = 0, have
-            count = self._receive(self._view[self._end :], some=True)
+            count = self._receive(self._view[self._end : self._end + _GLANCE_BYTES], some=True)
             if count == 0:
                 raise ClosedEarlyError(where)
             self.heard = True
