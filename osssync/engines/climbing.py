@@ -9,8 +9,11 @@ from osssync.config import MOST_JOBS
 from osssync.engines.engine import Engine
 from osssync.model import Effort, Outcome, Task, Width
 
-BRIEF = 16
-"""Brief tasks at once for each one that keeps a thread: they wait, and cost no thread."""
+BRIEF = 32
+"""Brief tasks at once for each one that keeps a thread: they wait, and cost no thread.
+
+Half as many take a twentieth more CPU beside the server, and a fifth more time 1 ms away from it.
+"""
 
 MOST_LEVEL = 48
 """Objects of a megabyte thirty milliseconds away use so many threads on two processors; each
