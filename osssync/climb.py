@@ -5,6 +5,7 @@
            │  (by us, or by us and whoever answers us on this machine)
            ├─ climbed last, no gain ────▶ back, and rest for a while
            │  (as long as none failed before: if the next window says so, too)
+           ├─ went back last, and lost ─▶ up again: what was compared with was a burst
            └─ gained, or rested ────────▶ climb: twice as many until a climb first fails (four
                                           times, if most processors idle), then a quarter more
 
@@ -59,6 +60,7 @@ class Climb:
         self._work = 0
         self._began: _Seen | None = None  # the window
         self._before: tuple[int, float] | None = None  # level and rate that the last climb left
+        self._above: tuple[int, float] | None = None  # that the last step back left
         self._is_first = True
         self._is_doubted = False  # the last climb brought nothing in its first window
         self._rested_s = 0.0
@@ -114,6 +116,10 @@ class Climb:
         return idle is not None and ours > _PART and 1 - idle > _FULL
 
     def _judge(self, now_s: float, rate: float, factor: int, *, is_held: bool) -> None:
+        above, self._above = self._above, None
+        if above is not None and rate * _GAIN < above[1]:
+            self.level, self._rested_s = above[0], now_s
+            return
         before, self._before = self._before, None
         is_vain = before is not None and rate < before[1] * _GAIN
         if is_vain and self._is_first and not self._is_doubted:
@@ -121,6 +127,7 @@ class Climb:
             return
         self._is_doubted = False
         if before is not None and is_vain:
+            self._above = (self.level, rate)
             self.level = before[0]
             self._is_first = False
             self._rested_s = now_s + REST_S

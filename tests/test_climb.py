@@ -85,6 +85,17 @@ def test_a_climb_without_gain_is_taken_back():
     assert REST_S > 1
 
 
+def test_a_step_back_that_costs_is_taken_back():
+    """The first windows may have seen a burst, which no level could repeat."""
+    bursts = iter([9000.0] * 3)
+
+    levels = drive(Climb(16, 256, 2), 6, lambda level: next(bursts, level / 0.030))
+
+    steps = [level for level, _ in itertools.groupby(levels)]
+    assert [16, 32, 16, 32] == steps[:4]
+    assert max(levels) > 64
+
+
 def test_a_climb_that_pays_late_is_kept():
     """Processes and connections have to begin first."""
     climb, levels = Climb(16, 256, 2), []

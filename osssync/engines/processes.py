@@ -27,13 +27,16 @@ from osssync.engines.child import BATCH_BYTES, Child, Crew
 from osssync.engines.local import FAREWELL_S, LOOK_AROUND_S, LocalEngine
 from osssync.errors import LocalFileError
 from osssync.model import Effort, Failure, Outcome, Step, Task, Width
-from osssync.transfer.steps import BRIEF_BYTES
 
 LEAD = 256
 """Small objects that are done here before any child gets one: a small job needs none.
 
-A larger one counts as many times as a small one fits in.
+A larger one counts once for each ``LEAD_BYTES``: while both this process and children have some,
+twice as many are under way as should be, and the climb takes that for what its level brings.
 """
+
+LEAD_BYTES = 1 << 16
+"""16 MiB of larger objects are as soon done as children are at work."""
 
 AHEAD_BYTES = 24 << 20
 """Of tasks that keep a thread busy, what a child has for each thread: two objects at least."""
@@ -186,7 +189,7 @@ class Processes:
         if self._is_stopping:
             return False
         if task.step is Step.WHOLE:
-            self._lead += 1 if is_brief else task.entry.size // BRIEF_BYTES
+            self._lead += 1 if is_brief else task.entry.size // LEAD_BYTES
             if self._lead <= LEAD:
                 return False
         elif task.step is not Step.PART or not self._crew.takes_parts:

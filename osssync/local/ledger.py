@@ -104,7 +104,7 @@ def _pages(targets: Sequence[bytes]) -> list[bytes]:
         if len(pages[-1]) + len(line) + _LENGTH.size > _SLOT_BYTES:
             pages.append(b"")
         pages[-1] += line
-    return [page + _END for page in pages if len(page) + len(_END) <= _SLOT_BYTES]
+    return [page + _END for page in pages if 0 < len(page) <= _SLOT_BYTES - len(_END)]
 
 
 def _targets(path: str) -> list[bytes]:

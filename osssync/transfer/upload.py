@@ -91,11 +91,14 @@ class Upload(Struct, frozen=True):
         bodies = [
             None if one is None else (self.prefix + one.task.target, one.data) for one in asked
         ]
-        sent = self.bucket.ask_put(lines, bodies, headers=self.headers)
-        for place, one in enumerate(asked):
-            if one is not None and not sent[place]:
-                one.close()
-                asked[place] = None
+        sent: Sequence[bool] = [False] * len(asked)
+        try:
+            sent = self.bucket.ask_put(lines, bodies, headers=self.headers)
+        finally:
+            for place, one in enumerate(asked):
+                if one is not None and not sent[place]:
+                    one.close()
+                    asked[place] = None
         return asked
 
     def take(self, flown: Sequence[Asked]) -> Sequence[Outcome | None]:

@@ -183,8 +183,8 @@ def test_long_tasks_that_no_child_was_given_come_back_as_well(
 
 
 def test_few_larger_objects_need_no_child_either(engine, monkeypatch):
-    """Each counts for as many small ones as its bytes make; then children are called."""
-    monkeypatch.setattr(processes, "LEAD", 64)
+    """Each counts once for 64 KiB; then children are called."""
+    monkeypatch.setattr(processes, "LEAD", 256)
     engine.submit(large(1))
     before = children()
 

@@ -13,6 +13,7 @@ import pytest
 
 from osssync.checksums import crc64
 from osssync.config import CredentialSettings, OssSettings
+from osssync.errors import CredentialsError
 from osssync.engines.fibers import Fibers
 from osssync.fibers import AVAILABLE
 from osssync.local.files import DestinationRoot
@@ -391,6 +392,29 @@ def test_no_file_stays_open(server, upload, tmp_path):
         server.answers(Answer(200, STORED), *answers, Answer(200, STORED))
         flying(upload, tasks_of("first", "second"))
 
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert [] == [link for link in links if str(link.readlink()).startswith(str(tmp_path))]
+
+
+def test_no_file_stays_open_where_nothing_can_be_signed(upload, connection, tmp_path, monkeypatch):
+    """Credentials that cannot be had are the business of the attempt that waits for them."""
+
+    def refuse():
+        raise CredentialsError("the metadata service is gone")
+
+    class IdleLine:
+        left = 0
+
+        def leave(self):
+            self.left += 1
+
+    line = IdleLine()
+    monkeypatch.setattr(connection.provider, "get_credentials", refuse)
+
+    assert [None, None] == upload.ask(tasks_of("first", "second"), [line, line])
+
+    assert 0 == connection.pace._in_flight
+    assert 2 == line.left
     links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     assert [] == [link for link in links if str(link.readlink()).startswith(str(tmp_path))]
 
