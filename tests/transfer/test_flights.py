@@ -13,8 +13,8 @@ import pytest
 
 from osssync.checksums import crc64
 from osssync.config import CredentialSettings, OssSettings
-from osssync.errors import CredentialsError
 from osssync.engines.fibers import Fibers
+from osssync.errors import CredentialsError
 from osssync.fibers import AVAILABLE
 from osssync.local.files import DestinationRoot
 from osssync.model import Entry, EntryKind, Step, Task
