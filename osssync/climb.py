@@ -117,7 +117,7 @@ class Climb:
 
     def _judge(self, now_s: float, rate: float, factor: int, *, is_held: bool) -> None:
         above, self._above = self._above, None
-        if above is not None and rate * _GAIN < above[1]:
+        if above is not None and rate * _GAIN < above[1] and not is_held:
             self.level, self._rested_s = above[0], now_s
             return
         before, self._before = self._before, None

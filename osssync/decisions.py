@@ -93,7 +93,7 @@ class _OneByOne:
         action = decide(entry, existing, self._options.compare, self._direction)
         if existing is not None and action.kind is _SKIP:
             return action  # what stands at the destination can be there
-        if action.kind is ActionKind.TRANSFER:
+        if action.kind is _TRANSFER:
             return self.named(entry, action.reason)
         refusal = self.named(entry, "")
         return refusal if refusal.kind is ActionKind.REFUSE else action

@@ -290,12 +290,12 @@ class Traffic:
         for outcome in outcomes:
             self._in_flight -= 1
             number = outcome.task.object_number
-            if outcome.failure is not None and outcome.failure.error in FATAL_ERRORS:
-                self._end_early(outcome.failure)
-            if self._small.pop(number, None) is not None:
-                self._settle(number, outcome)
-            else:
+            if self._small.pop(number, None) is None:
                 self._feed(self._open[number], outcome)
+                continue
+            if outcome.failure is not None:
+                self._end_if_fatal(outcome.failure)
+            self._settle(number, outcome)
 
     def _feed(self, assembly: Assembly, outcome: Outcome) -> None:
         """An object of several tasks has come further."""
@@ -303,7 +303,14 @@ class Traffic:
         if outcome.failure is None:
             self._count_proven(outcome)
             self._record(outcome)
+        else:  # it knows of its own failure by now
+            self._end_if_fatal(outcome.failure)
         self._go_on(assembly)
+
+    def _end_if_fatal(self, failure: Failure) -> None:
+        """End the run early if every other object would meet this as well."""
+        if failure.error in FATAL_ERRORS:
+            self._end_early(failure)
 
     def _count_proven(self, outcome: Outcome) -> None:
         """What an earlier run moved is in its place as well, and whoever watches expects it."""

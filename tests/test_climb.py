@@ -96,6 +96,20 @@ def test_a_step_back_that_costs_is_taken_back():
     assert max(levels) > 64
 
 
+def test_a_step_back_in_a_machine_that_is_full_by_then_is_kept():
+    """More at once would only wait; what moves less has another reason."""
+    bursts = iter([9000.0] * 3)
+    before = []
+
+    def busy(level):
+        before.append(level)
+        return 0.95 if 32 in before and level == 16 else 0.1
+
+    levels = drive(Climb(16, 256, 2), 2, lambda level: next(bursts, level / 0.030), busy=busy)
+
+    assert [16, 32, 16] == [level for level, _ in itertools.groupby(levels)]
+
+
 def test_a_climb_that_pays_late_is_kept():
     """Processes and connections have to begin first."""
     climb, levels = Climb(16, 256, 2), []
