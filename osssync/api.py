@@ -5,7 +5,8 @@ The machinery is imported by the first call, not by ``import osssync``.
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from osssync.config import Compare, Job, Options, options_from_env, parse_address
 from osssync.model import Action

@@ -1,7 +1,8 @@
 """Looking at OSS and removing from it: what ``ls``, ``stat``, ``cat`` and ``rm`` do. No output."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from osssync.config import OssAddress
 from osssync.errors import (
@@ -24,8 +25,7 @@ RETRIES = 9
 DELETE_BATCH = 1000  # OSS limit of DeleteMultipleObjects
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """One line of a listing: an object, or a common prefix (``entry`` is None)."""
 
     key: str

@@ -7,9 +7,10 @@ a ``Job`` may travel to other processes and nodes.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct
 
 from osssync.errors import UsageError
 from osssync.filters import Filters
@@ -27,8 +28,7 @@ MAX_KEY_BYTES = 1023  # OSS limit of a key in UTF-8
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
-@dataclass(frozen=True, slots=True)
-class LocalAddress:
+class LocalAddress(Struct, frozen=True):
     """A path of this machine as the user wrote it; ``is_folder`` if it ended in a slash."""
 
     path: str
@@ -38,8 +38,7 @@ class LocalAddress:
         return self.path
 
 
-@dataclass(frozen=True, slots=True)
-class OssAddress:
+class OssAddress(Struct, frozen=True):
     """``oss://bucket/key``. Everything after the bucket's slash is the raw key or prefix."""
 
     bucket: str
@@ -86,8 +85,7 @@ class CredentialSource(Enum):
     URI = "uri"
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialSettings:
+class CredentialSettings(Struct, frozen=True):
     """Which source, and what it needs to know. Holds names and addresses, never a secret.
 
     ``metadata_proxy`` is an HTTP proxy for the metadata service alone (host:port of a sidecar
@@ -109,8 +107,7 @@ class SignatureVersion(Enum):
     V1 = "v1"
 
 
-@dataclass(frozen=True, slots=True)
-class OssSettings:
+class OssSettings(Struct, frozen=True):
     """How to reach OSS. Empty ``endpoint`` and ``region`` are found out by ``oss.endpoint``."""
 
     endpoint: str = ""
@@ -133,8 +130,7 @@ class Fsync(Enum):
     NONE = "none"  # when the system likes
 
 
-@dataclass(frozen=True, slots=True)
-class TransferSettings:
+class TransferSettings(Struct, frozen=True):
     """How to move bytes.
 
     ``jobs`` is the number of requests in flight; ``parallel`` how many of them may be parts of
@@ -188,8 +184,7 @@ class WhenBusy(Enum):
     SKIP = "skip"  # exit 0: the other one does the work
 
 
-@dataclass(frozen=True, slots=True)
-class StateSettings:
+class StateSettings(Struct, frozen=True):
     """What is remembered between runs, and how runs keep out of each other's way.
 
     ``directory`` "" is the user's own: $XDG_STATE_HOME/osssync or ~/.local/state/osssync.
@@ -200,8 +195,7 @@ class StateSettings:
     when_busy: WhenBusy = WhenBusy.FAIL
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteSettings:
+class DeleteSettings(Struct, frozen=True):
     """``sync --delete`` and its guards. ``max_delete`` is a count, a share like "10%", or "off"."""
 
     wanted: bool = False
@@ -210,30 +204,28 @@ class DeleteSettings:
     backup: Address | None = None  # what is deleted goes there instead of away
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """Everything about a job but its addresses."""
 
     compare: Compare = Compare.TIME
     dry_run: bool = False
-    filters: Filters = field(default_factory=Filters)
+    filters: Filters = Filters()
     follow_symlinks: bool = True
-    credentials: CredentialSettings = field(default_factory=CredentialSettings)
-    oss: OssSettings = field(default_factory=OssSettings)
-    transfer: TransferSettings = field(default_factory=TransferSettings)
-    deletes: DeleteSettings = field(default_factory=DeleteSettings)
-    limits: Limits = field(default_factory=Limits)
-    state: StateSettings = field(default_factory=StateSettings)
+    credentials: CredentialSettings = CredentialSettings()
+    oss: OssSettings = OssSettings()
+    transfer: TransferSettings = TransferSettings()
+    deletes: DeleteSettings = DeleteSettings()
+    limits: Limits = Limits()
+    state: StateSettings = StateSettings()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One run, completely described: a tree (``recursive``) or a single object."""
 
     source: Address
     destination: Address
     recursive: bool = True
-    options: Options = field(default_factory=Options)
+    options: Options = Options()
 
     @property
     def direction(self) -> Direction:

@@ -19,9 +19,10 @@ import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from osssync.api import copy, sync
 from osssync.config import CredentialSettings, Options, OssSettings, StateSettings
@@ -37,8 +38,7 @@ ROTATIONS_A_TRANSFER = 3
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: never a proxy
 
 
-@dataclass(frozen=True, slots=True)
-class Emulator:
+class Emulator(Struct, frozen=True):
     """Where a running emulator is."""
 
     options: Options

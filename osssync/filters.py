@@ -21,27 +21,28 @@ order of the command line, and ``--files-from`` may be combined with the other c
 Source: rclone/rclone docs/content/filtering.md and fs/filter/{glob,rules}.go, read 2026-11.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Self
+
+from msgspec import Struct
 
 from osssync.errors import UsageError
 from osssync.model import Entry, EntryKind
 
-_TOKEN = re.compile(
-    r"(?P<escaped>\\.)"
+_PIECE = (
+    r"(?s)(?P<escaped>\\.)"
     r"|(?P<stars>\*+)"
     r"|(?P<one>\?)"
     r"|\[(?P<negated>[!^]?)(?P<members>(?:\\.|[^\]\\])+)\]"
     r"|(?P<brace>[{},])"
-    r"|(?P<plain>.)",
-    re.DOTALL,
+    r"|(?P<plain>.)"
 )
 _BRACE: Final = {"{": "(?:", ",": "|", "}": ")"}
 _BRACE_STEP: Final = {"{": 1, ",": 0, "}": -1}
-_MEMBER = re.compile(r"\\?.", re.DOTALL)
+_MEMBER = r"(?s)\\?."
 
 
 class RuleFlag(Enum):
@@ -52,8 +53,7 @@ class RuleFlag(Enum):
     FILTER = "filter"  # "+ PATTERN", "- PATTERN", or "!" to forget all earlier rules
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One pattern and what it decides.
 
     Raises:
@@ -62,17 +62,16 @@ class Rule:
 
     include: bool
     pattern: str
-    _expression: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_expression", compile_pattern(self.pattern))
+        compile_pattern(self.pattern)
 
     def __str__(self) -> str:
         return f"{'+' if self.include else '-'} {self.pattern}"
 
     def matches(self, path: str) -> bool:
         """Whether the pattern matches this relative path."""
-        return self._expression.fullmatch(path) is not None
+        return compile_pattern(self.pattern).fullmatch(path) is not None
 
     @property
     def covers_below(self) -> bool:
@@ -80,8 +79,7 @@ class Rule:
         return self.pattern.endswith(("/", "**"))
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class Filters(Struct, frozen=True):
     """What a run looks at; the default looks at everything.
 
     Sizes are bytes, times epoch nanoseconds; all bounds are inclusive and None means no bound.
@@ -95,10 +93,6 @@ class Filters:
     min_mtime_ns: int | None = None
     max_mtime_ns: int | None = None
     files_from: frozenset[str] | None = None
-    _idle: bool = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_idle", not self.rules and not self._bounds())
 
     @classmethod
     def from_flags(
@@ -107,7 +101,7 @@ class Filters:
         """Filters of rule flags in command-line order, and of the lines of ``--files-from``.
 
         The lines of ``--include-from`` and its relatives join the flags by ``flags_of_lines``;
-        bounds are added with ``dataclasses.replace``.
+        bounds are added with ``msgspec.structs.replace``.
 
         Raises:
             UsageError: a malformed pattern, or a filter that starts with none of "+ ", "- ", "!".
@@ -120,8 +114,6 @@ class Filters:
 
     def decide(self, entry: Entry) -> str | None:
         """None for an included entry, else the reason it is left out, in words for the user."""
-        if self._idle:
-            return None
         if entry.kind is EntryKind.UNUSABLE and entry.key.endswith("/"):
             return self._decide_unread_directory(entry.key)
         if self.files_from is not None and entry.key not in self.files_from:
@@ -136,7 +128,7 @@ class Filters:
     @property
     def leave_out(self) -> bool:
         """Whether there is anything that they may leave out."""
-        return not self._idle
+        return bool(self.rules) or self._bounds()
 
     def _bounds(self) -> bool:
         bounds = (self.min_size, self.max_size, self.min_mtime_ns, self.max_mtime_ns)
@@ -184,6 +176,7 @@ def significant(lines: Iterable[str]) -> Iterator[str]:
             yield text
 
 
+@functools.cache
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The regular expression, for ``fullmatch`` on a relative path, of one pattern.
 
@@ -217,7 +210,7 @@ def _translate(body: str) -> str:
         raise ValueError("regular expressions '{{…}}' are not supported; use {a,b}, * and ?")
     out: list[str] = []
     depth = 0
-    for token in _TOKEN.finditer(body):
+    for token in re.finditer(_PIECE, body):
         if token["brace"]:
             depth += _BRACE_STEP[token["brace"]]
         if depth < 0:
@@ -262,7 +255,7 @@ def _character_class(negated: str, members: str) -> str:
         raise ValueError("classes like [:alnum:] are not supported; write [0-9a-zA-Z]")
     inside = "".join(
         "-" if member[0] == "-" else re.escape(_unescaped(member[0]))
-        for member in _MEMBER.finditer(members)
+        for member in re.finditer(_MEMBER, members)
     )
     return f"(?!/)[{'^' if negated else ''}{inside}]"
 

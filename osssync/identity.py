@@ -1,7 +1,8 @@
 """Who we are, and who OSS thinks we are: what ``whoami`` shows. Names and times, no secrets."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from osssync.config import CredentialSource, Options
 from osssync.credentials.metadata import MetadataService
@@ -9,8 +10,7 @@ from osssync.errors import OsssyncError
 from osssync.oss.connection import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class Whoami:
+class Whoami(Struct, frozen=True):
     """An identity. Empty strings are what could not be found out; ``notes`` say why."""
 
     source: str

@@ -1,6 +1,6 @@
 """What a run amounts to: sums, failures, and the exit code they mean. Counting only, no output."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from osssync.errors import LocalFileError, OsssyncError, UnsafeKeyError, UnsupportedFileError
 from osssync.keys import is_utf8
@@ -15,16 +15,14 @@ SOME_FAILED_EXIT = 4
 _SKIP = ActionKind.SKIP
 
 
-@dataclass(frozen=True, slots=True)
-class FailedObject:
+class FailedObject(Struct, frozen=True):
     """One object that did not arrive."""
 
     key: str
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(Struct, frozen=True):
     """The result of a run.
 
     ``fatal`` is the error that ended it early; then what had begun was put away and counted as

@@ -18,10 +18,9 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from osssync.columns import Columns, Decision, Unchanged, one_by_one
 from osssync.config import Job, WhenBusy
@@ -216,7 +215,7 @@ def _open_trees(
     def destination() -> Iterator[Columns]:
         return iter(Errand(lambda: list(trees.destination()), connection.stopped).result())
 
-    return structs.replace(trees, destination=destination)
+    return replace(trees, destination=destination)
 
 
 def _extras(job: Job) -> Extras:

@@ -1,29 +1,28 @@
 """Sizes, durations and rates as people write and read them. Pure; knows no flag and no clock."""
 
 import re
-from fractions import Fraction
+from decimal import Context, Decimal, localcontext
 from typing import Final
 
 from osssync.errors import UsageError
 
-_SIZE = re.compile(
-    r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:([kmgtp]?)(?:i?b)?)\s*", re.ASCII | re.IGNORECASE
-)
+_SIZE = r"(?ai)\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:([kmgtp]?)(?:i?b)?)\s*"
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _MAX_SIZE = (1 << 63) - 1  # what an off_t holds
 
-_DURATION_TERM = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h|d|w)", re.ASCII)
-_PLAIN_SECONDS = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
+_DURATION_TERM = r"(?a)(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h|d|w)"
+_PLAIN_SECONDS = r"(?a)\d+(?:\.\d*)?|\.\d+"
 _SECONDS: Final = {
-    "ms": Fraction(1, 1000),
-    "s": Fraction(1),
-    "m": Fraction(60),
-    "h": Fraction(3600),
-    "d": Fraction(86_400),
-    "w": Fraction(604_800),
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86_400),
+    "w": Decimal(604_800),
 }
 _MAX_DURATION_S = 100 * 366 * 86_400  # so that "now minus age" always fits 64 bits of nanoseconds
 _MAX_TEXT = 64  # characters; nobody writes more, and int() of a very long text is slow
+_EXACTLY = Context(prec=2 * _MAX_TEXT)  # digits, of the product of such a text and a unit
 
 
 def parse_size(text: str) -> int:
@@ -35,10 +34,10 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: not a size, or more than a file can hold.
     """
-    match = _SIZE.fullmatch(text) if len(text) <= _MAX_TEXT else None
+    match = re.fullmatch(_SIZE, text) if len(text) <= _MAX_TEXT else None
     if match is None or ("." in match[1] and not match[2]):
         raise UsageError(f"{text!r} is not a size: give bytes, or a number with K, M, G, T or P")
-    size = round(Fraction(match[1]) * (1 << 10 * _POWERS[match[2].lower()]))
+    size = round(_EXACTLY.multiply(Decimal(match[1]), 1 << 10 * _POWERS[match[2].lower()]))
     if size > _MAX_SIZE:
         raise UsageError(f"{text!r} is too large a size: at most {_MAX_SIZE} bytes")
     return size
@@ -53,11 +52,12 @@ def parse_duration(text: str) -> float:
         UsageError: not a duration, or more than a hundred years.
     """
     stripped = text.strip()
-    terms = _DURATION_TERM.findall(stripped)
+    terms = re.findall(_DURATION_TERM, stripped)
     if len(stripped) <= _MAX_TEXT and "".join(map("".join, terms)) == stripped and terms:
-        seconds = sum(Fraction(number) * _SECONDS[unit] for number, unit in terms)
-    elif len(stripped) <= _MAX_TEXT and _PLAIN_SECONDS.fullmatch(stripped):
-        seconds = Fraction(stripped)
+        with localcontext(_EXACTLY):
+            seconds = sum(Decimal(number) * _SECONDS[unit] for number, unit in terms)
+    elif len(stripped) <= _MAX_TEXT and re.fullmatch(_PLAIN_SECONDS, stripped):
+        seconds = Decimal(stripped)
     else:
         raise UsageError(f"{text!r} is not a duration: give a number with ms, s, m, h, d or w")
     if seconds > _MAX_DURATION_S:

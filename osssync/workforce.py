@@ -8,12 +8,11 @@ import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
 from queue import SimpleQueue
 from typing import Any
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from osssync import fibers
 from osssync.climb import Climb
@@ -52,7 +51,7 @@ def recruit(job: Job, names: PartNames) -> Crew:
     share = replace(settings, jobs=max(1, settings.most_jobs // count))
     theirs = replace(job, options=replace(job.options, transfer=share))
     # What they would remove may be a brother's by then.
-    make = (_forking if can_fork() else _spawning)(theirs, structs.replace(names, sweeps=False))
+    make = (_forking if can_fork() else _spawning)(theirs, replace(names, sweeps=False))
     width = _first_width(settings).share(count)
     crew = Crew(make, count, width, takes_parts=settings.processes > 0)
     if can_fork():

@@ -7,10 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from osssync.config import CredentialSettings, Options, OssSettings, TransferSettings
 from osssync.emulator.emulator import Emulator

@@ -1,11 +1,11 @@
 """Decisions about many files at once are those about each of them, whatever else is in the way."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from msgspec.structs import replace as changed
 
 from osssync.columns import Columns, Unchanged

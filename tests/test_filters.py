@@ -2,11 +2,11 @@
 
 import fnmatch
 import pickle
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from osssync.errors import UsageError
 from osssync.filters import Filters, Rule, RuleFlag, flags_of_lines

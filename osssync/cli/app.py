@@ -4,7 +4,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from osssync.cli.collecting import end_collecting, rest_collecting
+from osssync.cli.collecting import rest_collecting
+from osssync.cli.leaving import leave
 from osssync.cli.lines import complain
 from osssync.cli.signals import INTERRUPTED_EXIT, interrupt_on_signals
 from osssync.cli.streams import drop_output, flush_output, prepare_streams
@@ -15,15 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (see ``table.EPILOG``).
 
     Args:
-        arguments: without the program's name; None: this process is the program.
+        arguments: without the program's name; None: this process is the program, and ends here
+            where it can.
     """
     if arguments is not None:
         return _serve(list(arguments))
     rest_collecting()
-    try:
-        return _serve(sys.argv[1:])
-    finally:
-        end_collecting()
+    return leave(_serve(sys.argv[1:]))
 
 
 def _serve(words: list[str]) -> int:

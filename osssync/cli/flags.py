@@ -2,11 +2,12 @@
 
 import os
 import time
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 
 from osssync.config import (
     Compare,
@@ -30,8 +31,7 @@ _WHICH = "Which objects"
 _OUTPUT = "Output"
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionFlags:
+class ConnectionFlags(Struct, frozen=True):
     """Who we are and where OSS is."""
 
     endpoint: Annotated[
@@ -114,8 +114,7 @@ class ConnectionFlags:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class TransferFlags:
+class TransferFlags(Struct, frozen=True):
     """How to transfer, and what new objects are like."""
 
     dry_run: Annotated[
@@ -162,7 +161,7 @@ class TransferFlags:
     ] = None
     metadata: Annotated[
         list[str], typer.Option(metavar="NAME=VALUE", help="User metadata; repeatable.")
-    ] = field(default_factory=list)
+    ] = []
     tagging: Annotated[
         str | None, typer.Option(metavar="K=V&K=V", help="Tags of new objects, URL-encoded.")
     ] = None
@@ -223,31 +222,26 @@ class TransferFlags:
         return tuple((name, value) for name, value in headers.items() if value is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class FilterFlags:
+class FilterFlags(Struct, frozen=True):
     """Which objects a command looks at. Of the rules, the first that matches decides."""
 
-    include: Annotated[list[str], typer.Option(metavar="PATTERN", help="Include.")] = field(
-        default_factory=list
-    )
-    exclude: Annotated[list[str], typer.Option(metavar="PATTERN", help="Exclude.")] = field(
-        default_factory=list
-    )
+    include: Annotated[list[str], typer.Option(metavar="PATTERN", help="Include.")] = []
+    exclude: Annotated[list[str], typer.Option(metavar="PATTERN", help="Exclude.")] = []
     filter: Annotated[
         list[str], typer.Option(metavar="RULE", help="'+ PATTERN', '- PATTERN', or '!'.")
-    ] = field(default_factory=list)
+    ] = []
     include_from: Annotated[
         list[str], typer.Option(metavar="FILE", help="Include patterns, one a line.")
-    ] = field(default_factory=list)
+    ] = []
     exclude_from: Annotated[
         list[str], typer.Option(metavar="FILE", help="Exclude patterns, one a line.")
-    ] = field(default_factory=list)
+    ] = []
     filter_from: Annotated[
         list[str], typer.Option(metavar="FILE", help="Filter rules, one a line.")
-    ] = field(default_factory=list)
+    ] = []
     files_from: Annotated[
         list[str], typer.Option(metavar="FILE", help="Only the paths in this file.")
-    ] = field(default_factory=list)
+    ] = []
     min_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Not smaller.")] = None
     max_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Not larger.")] = None
     min_age: Annotated[str | None, typer.Option(metavar="DURATION", help="Not younger.")] = None
@@ -273,8 +267,7 @@ class FilterFlags:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFlags:
+class OutputFlags(Struct, frozen=True):
     """What to print."""
 
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")] = False

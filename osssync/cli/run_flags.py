@@ -1,10 +1,11 @@
 """Flags of whole runs: limits, deletes, locks and reports. The others are in ``flags``."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 
 from osssync.cli.flags import bytes_of, seconds_of
 from osssync.config import DeleteSettings, Fsync, Job, StateSettings, WhenBusy, parse_address
@@ -12,8 +13,7 @@ from osssync.errors import UsageError
 from osssync.limits import Limits
 
 
-@dataclass(frozen=True, slots=True)
-class RunFlags:
+class RunFlags(Struct, frozen=True):
     """When to end early, where to remember, what to do about other runs, what to write down."""
 
     max_duration: Annotated[
@@ -94,8 +94,7 @@ class RunFlags:
         return replace(job, options=replace(job.options, filters=filters))
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteFlags:
+class DeleteFlags(Struct, frozen=True):
     """What ``sync`` does about what only the destination has."""
 
     delete: Annotated[

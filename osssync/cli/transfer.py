@@ -3,11 +3,11 @@
 import os
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from osssync.cli.collecting import loading
 from osssync.cli.flags import ConnectionFlags, FilterFlags, OutputFlags, TransferFlags

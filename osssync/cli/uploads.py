@@ -1,10 +1,10 @@
 """``uploads``: multipart uploads nobody completed; --abort drops them, asking a person first."""
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 
 from osssync.cli.flags import ConnectionFlags, seconds_of
 from osssync.cli.groups import takes
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from osssync.oss.documents import Upload
 
 
-@dataclass(frozen=True, slots=True)
-class UploadsFlags:
+class UploadsFlags(Struct, frozen=True):
     """What becomes of the uploads."""
 
     abort: Annotated[

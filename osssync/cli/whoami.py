@@ -3,8 +3,9 @@
 import math
 import os
 import time
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
+
+from msgspec.structs import asdict, replace
 
 from osssync.cli.flags import ConnectionFlags
 from osssync.cli.groups import takes

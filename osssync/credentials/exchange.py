@@ -10,13 +10,13 @@ Source: RFC 9112 §3.2 (origin-form, absolute-form to a proxy), §6 (message bod
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
 from osssync.errors import UsageError
+from osssync.veiled import Veiled
 
 if TYPE_CHECKING:
     import http.client
@@ -62,23 +62,21 @@ class Route(Struct, frozen=True):
         return address
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Veiled, frozen=True):
     """One request. ``url`` is absolute; the body is empty."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a token
+    headers: Mapping[str, str] = {}  # may hold a token
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One response. The body may hold secrets, so it is not part of ``repr``."""
+class Reply(Veiled, frozen=True):
+    """One response. The body may hold secrets, so it is veiled."""
 
     status: int
     reason: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Trace(Struct, frozen=True):

@@ -10,8 +10,9 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from osssync.config import CredentialSettings
 from osssync.credentials.document import usable
@@ -20,6 +21,7 @@ from osssync.credentials.provider import Fetcher, Snapshot
 from osssync.credentials.sts import AssumedRoleFetcher, OidcFetcher, Role
 from osssync.credentials.uri import UriFetcher
 from osssync.errors import CredentialsError, UsageError
+from osssync.veiled import Veiled
 
 _REFUSED = {
     "External": "it runs a shell command, which osssync does not do for the sake of a key",
@@ -29,15 +31,11 @@ _REFUSED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Profile:
-    """One profile of the file. ``fields`` may hold secrets, so there is no ``repr`` of them."""
+class _Profile(Veiled, frozen=True):
+    """One profile of the file. ``fields`` may hold secrets, so they are veiled."""
 
     name: str
     fields: Mapping[str, object]
-
-    def __repr__(self) -> str:
-        return f"_Profile({self.name!r})"
 
     @property
     def mode(self) -> str:

@@ -13,15 +13,16 @@ import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from osssync.credentials.locks import ForkSafeLock
 from osssync.credentials.schedule import Pace
 from osssync.errors import CredentialsError
+from osssync.veiled import Veiled
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +31,7 @@ _log = logging.getLogger(__name__)
 _ABSURD_LIFE_S = 10 * 365.25 * 86400
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Snapshot:
+class Snapshot(Veiled, frozen=True):
     """One set of credentials as its source handed it out. Never changes, never leaves the process.
 
     Instants are epoch seconds. ``expires_at_s`` is ``math.inf`` for keys that never expire.
@@ -74,6 +74,9 @@ class Snapshot:
             "credentials are not pickled: every process fetches its own (send CredentialSettings)"
         )
 
+    def __copy__(self) -> NoReturn:
+        self.__reduce__()
+
 
 class Fetcher(Protocol):
     """A source of credentials."""
@@ -87,8 +90,7 @@ class Fetcher(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Held:
+class _Held(Struct, frozen=True):
     """A snapshot with all that the signing path needs, worked out once."""
 
     snapshot: Snapshot

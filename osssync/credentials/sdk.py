@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from osssync.credentials.document import usable
@@ -22,6 +21,7 @@ from osssync.credentials.exchange import Question, Route, Trace, ask
 from osssync.credentials.locks import ForkSafeLock
 from osssync.credentials.provider import Snapshot
 from osssync.errors import CredentialsError
+from osssync.veiled import Veiled
 
 _LOUD_LOGGERS = ("credentials", "alibabacloud-tea")
 _WAIT_S = 30.0  # longer than any single fetch of the package
@@ -61,14 +61,13 @@ class SdkProvider(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _SdkReply:
+class _SdkReply(Veiled, frozen=True):
     """The part of ``requests.Response`` that ``Tea.core.TeaCore.do_action`` reads."""
 
     status_code: int
     reason: str
-    headers: dict[str, str] = field(repr=False)
-    content: bytes = field(repr=False)
+    headers: dict[str, str]
+    content: bytes
 
 
 class DirectSession:

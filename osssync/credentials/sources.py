@@ -7,13 +7,13 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from osssync.config import CredentialSettings, CredentialSource
 from osssync.credentials.document import usable
 from osssync.credentials.provider import Fetcher, RefreshingCredentialsProvider, Snapshot
 from osssync.errors import CredentialsError
+from osssync.veiled import Veiled
 
 _ID = "ALIBABA_CLOUD_ACCESS_KEY_ID"
 _SECRET = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105 - the name of a variable
@@ -73,11 +73,10 @@ def load(source: CredentialSource) -> None:
         sdk.load()
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFetcher:
+class EnvFetcher(Veiled, frozen=True):
     """Keys from the environment. We cannot know when they end, so they never expire for us."""
 
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Mapping[str, str]
     clock: Callable[[], float] = time.time
 
     def __call__(self) -> Snapshot:

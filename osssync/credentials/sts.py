@@ -9,20 +9,21 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from osssync.credentials import sdk
 from osssync.credentials.provider import Fetcher, Snapshot
 from osssync.errors import CredentialsError
+from osssync.veiled import Veiled
 
 _CODE = re.compile(r'"Code"\s*:\s*"([A-Za-z0-9._]{1,80})"')
 _STATUS = re.compile(r"http_code[:=]\s*(\d{3})")
 _REQUEST_ID = re.compile(r'"RequestId"\s*:\s*"([A-Za-z0-9-]{1,64})"')
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(Struct, frozen=True):
     """A role to assume, and the STS endpoint to ask.
 
     ``duration_s`` is 0 for the default hour; STS takes 900 s to the role's maximum. An empty
@@ -42,8 +43,7 @@ class Role:
         return self.arn.rpartition("/")[2] or self.arn
 
 
-@dataclass(frozen=True, slots=True)
-class OidcFetcher:
+class OidcFetcher(Struct, frozen=True):
     """AssumeRoleWithOIDC. The token file is read at every fetch, as Kubernetes rotates it."""
 
     role: Role
@@ -81,13 +81,12 @@ class OidcFetcher:
         return sdk.fetch(build, self.role.name, explain_sts(self.role.name), clock=self.clock)
 
 
-@dataclass(frozen=True, slots=True)
-class AssumedRoleFetcher:
+class AssumedRoleFetcher(Veiled, frozen=True):
     """AssumeRole, signed with the credentials of ``source``, which are fetched first."""
 
     role: Role
     source: Fetcher
-    external_id: str = field(default="", repr=False)
+    external_id: str = ""
     clock: Callable[[], float] = time.time
 
     def __call__(self) -> Snapshot:

@@ -16,12 +16,12 @@ import unicodedata
 
 from osssync.keys import is_part_file
 
-_IGNORABLE = re.compile(
+_IGNORABLE = (
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_ENDING = re.compile(r"[. ]+(?=/|\Z)")  # of a component
+_ENDING = r"[. ]+(?=/|\Z)"  # of a component
 _PROBE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOKED_AT = 1000  # names of the directory, before one is made
 
@@ -37,8 +37,8 @@ def folded(key: str) -> str:
         text = key.lower()
     else:
         text = unicodedata.normalize("NFD", key).upper().casefold()
-        text = _IGNORABLE.sub("", unicodedata.normalize("NFD", text))
-    return _ENDING.sub("", text)
+        text = re.sub(_IGNORABLE, "", unicodedata.normalize("NFD", text))
+    return re.sub(_ENDING, "", text)
 
 
 def ignores_case(root: str, probe_name: str = "") -> bool:

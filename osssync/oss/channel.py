@@ -15,10 +15,10 @@ import mmap
 import socket
 import struct
 import sys
+from typing import TYPE_CHECKING
 
 from osssync.fibers import Loop
 from osssync.oss.body import BUFFERS, Body, pieces
-from osssync.oss.tls import WIRE_BYTES, Tls
 from osssync.oss.wire import (
     MAX_HEAD_BYTES,
     BrokenReplyError,
@@ -28,6 +28,9 @@ from osssync.oss.wire import (
     parse_head,
 )
 
+if TYPE_CHECKING:
+    from osssync.oss.tls import Tls
+
 BUFFER_BYTES = 1 << 20
 """Of every connection; pages that are never touched cost nothing. Aligned, or copies are slow."""
 
@@ -35,7 +38,7 @@ _TOGETHER_BYTES = 1 << 16  # a body up to here leaves in one call with its head
 _GLANCE_BYTES = 1 << 14  # with a head; what comes with it is moved to where the body begins
 _NAP_BYTES = 1 << 19  # a thread is not woken for less of a large body: each time costs it 10 µs
 _LEAST_NAP_BYTES = 1 << 16
-_AHEAD_BYTES = WIRE_BYTES + (1 << 15)  # of TLS, taken before what is in it is looked at
+_SEALED_BYTES = 1 << 15  # of TLS, beyond its wire: taken before what is in it is looked at
 _MAX_CHUNK_LINE = 4096
 _NOW = int(socket.MSG_DONTWAIT)  # plain: the names cost more than the call
 _LOOK = int(socket.MSG_PEEK) | _NOW
@@ -62,6 +65,7 @@ class Channel:
         """Requests sent so far."""
         self.fd = sock.fileno()
         self.tls: Tls | None = None
+        self._ahead_bytes = 0
         self._has_asked = True  # and nothing has come since: a fiber need not look
         self._buffer = mmap.mmap(-1, BUFFER_BYTES)
         self._view = memoryview(self._buffer)
@@ -86,7 +90,7 @@ class Channel:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
-    def secure(self, tls: Tls) -> None:
+    def secure(self, tls: "Tls") -> None:
         """Shake hands; everything after that goes through ``tls``.
 
         Raises:
@@ -99,6 +103,7 @@ class Channel:
             with contextlib.suppress(OSError):
                 self._send_plain(tls.unsent())
         self.tls = tls
+        self._ahead_bytes = len(tls.wire) + _SEALED_BYTES
 
     def is_stale(self) -> bool:
         """Whether the other side has closed it, or said something unasked, while it was idle."""
@@ -177,7 +182,7 @@ class Channel:
                 raise BrokenReplyError("it changes the protocol")
         self._expect(head)
         if self._naps:
-            nap = min((self._left or 0) // 4, WIRE_BYTES if self.tls else _NAP_BYTES)
+            nap = min((self._left or 0) // 4, len(self.tls.wire) if self.tls else _NAP_BYTES)
             self._nap = nap if nap >= _LEAST_NAP_BYTES else 0
         return head
 
@@ -278,7 +283,7 @@ class Channel:
 
         The last bytes would be waited for in vain, so they are received as they come.
         """
-        sure = (self._left or 0) - self._nap - (_AHEAD_BYTES if self.tls else 0)
+        sure = (self._left or 0) - self._nap - self._ahead_bytes
         low_water = self._nap if self._end < sure else 1
         if low_water != self._low_water:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low_water)
@@ -343,7 +348,7 @@ class Channel:
             self._feed(tls)
         return count
 
-    def _feed(self, tls: Tls) -> None:
+    def _feed(self, tls: "Tls") -> None:
         """Let the other side know what TLS wants, and wait for some of what it says."""
         if said := tls.unsent():
             self._send_plain(said)
@@ -371,9 +376,9 @@ class Channel:
         if self.tls is None:
             self._send_plain(data)
             return
-        view = memoryview(data)
-        for start in range(0, len(view), WIRE_BYTES):
-            self._send_plain(self.tls.seal(view[start : start + WIRE_BYTES]))
+        view, some = memoryview(data), len(self.tls.wire)
+        for start in range(0, len(view), some):
+            self._send_plain(self.tls.seal(view[start : start + some]))
 
     def _send_plain(self, data: bytes | memoryview) -> None:
         loop = self.loop

@@ -4,9 +4,8 @@ Threads and fibers dial alike; a fiber gives way while it waits for the other si
 """
 
 import socket
-import ssl
 from base64 import b64encode
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -14,13 +13,16 @@ import msgspec
 from osssync.errors import UsageError
 from osssync.fibers import Loop, running
 from osssync.oss.channel import Channel
-from osssync.oss.tls import Tls
 from osssync.oss.wire import BrokenReplyError, request_head
+from osssync.veiled import Veiled
+
+if TYPE_CHECKING:
+    import ssl
 
 _PORTS = {"http": 80, "https": 443}
 
 
-class Proxy(msgspec.Struct, frozen=True):
+class Proxy(Veiled, frozen=True):
     """Where requests go first. ``login`` is the value of Proxy-Authorization, or ""."""
 
     host: str
@@ -36,7 +38,7 @@ class Origin(msgspec.Struct, frozen=True):
     host: str
     port: int
     proxy: Proxy | None
-    tls: ssl.SSLContext | None
+    tls: "ssl.SSLContext | None"
 
     @property
     def is_forwarded(self) -> bool:
@@ -61,7 +63,7 @@ def origin_of(scheme: str, netloc: str, ca_file: str, *, use_env_proxies: bool) 
 
 
 def dial(
-    origin: Origin, connect_s: float, stall_s: float, session: ssl.SSLSession | None = None
+    origin: Origin, connect_s: float, stall_s: float, session: "ssl.SSLSession | None" = None
 ) -> Channel:
     """Connect, within ``connect_s`` seconds for each step.
 
@@ -85,6 +87,8 @@ def dial(
             _tunnel(sock, loop, origin, connect_s)
         channel = Channel(sock, loop, connect_s)
         if origin.tls is not None:
+            from osssync.oss.tls import Tls
+
             channel.secure(Tls(origin.tls, origin.host, session))
         channel.limit_waits(stall_s)
     except BaseException:
@@ -164,7 +168,9 @@ def _env_proxy(scheme: str, netloc: str) -> Proxy | None:
     return Proxy(host, port, login)
 
 
-def _trust(ca_file: str) -> ssl.SSLContext:
+def _trust(ca_file: str) -> "ssl.SSLContext":
+    import ssl  # here: 6 ms that a run without TLS needs not
+
     paths = ssl.get_default_verify_paths()
     if not (ca_file or paths.cafile or paths.capath):
         import certifi

@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-_ERROR_ELEMENT = re.compile(rb"<(Code|Message|EC|Endpoint|ServerTime)>([^<]*)</")
+_ERROR_ELEMENT = rb"<(Code|Message|EC|Endpoint|ServerTime)>([^<]*)</"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NOT_XML = "[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # "\r" too: see can_be_written
@@ -286,7 +286,7 @@ def parse_error(body: bytes) -> dict[str, str | None]:
         root = parse(body, "Error")
     except ET.ParseError:
         # A key that XML cannot carry is repeated in it; what matters stands beside it.
-        found = _ERROR_ELEMENT.findall(body) if b"<Error>" in body else []
+        found = re.findall(_ERROR_ELEMENT, body) if b"<Error>" in body else []
         return {name.decode(): _unescaped(text.decode("utf-8", "replace")) for name, text in found}
     return {child.tag.rpartition("}")[2]: child.text for child in root}
 

@@ -13,11 +13,11 @@ from msgspec import Struct
 from osssync.config import OssSettings, SignatureVersion
 from osssync.errors import OsssyncError, UsageError
 
-_REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*")
-_REGIONAL_HOST = re.compile(r"oss-(?!accelerate)([a-z0-9-]+?)(-internal)?\.aliyuncs\.com")
+_REGION = r"[a-z0-9]+(-[a-z0-9]+)*"
+_HOST_NAME = r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*"
+_REGIONAL_HOST = r"oss-(?!accelerate)([a-z0-9-]+?)(-internal)?\.aliyuncs\.com"
 _ACCELERATE_HOSTS = ("oss-accelerate.aliyuncs.com", "oss-accelerate-overseas.aliyuncs.com")
-_BUCKET_HOST = re.compile(r"([a-z0-9][a-z0-9-]+)\.(oss-[a-z0-9-]+\.aliyuncs\.com)")
+_BUCKET_HOST = r"([a-z0-9][a-z0-9-]+)\.(oss-[a-z0-9-]+\.aliyuncs\.com)"
 
 
 class Endpoint(Struct, frozen=True):
@@ -69,16 +69,16 @@ def normalized_region(text: str) -> str:
         UsageError: not a region.
     """
     name = text.strip().lower()
-    host = _REGIONAL_HOST.fullmatch(name)
+    host = re.fullmatch(_REGIONAL_HOST, name)
     region = host[1] if host else name.removeprefix("oss-").removesuffix("-internal")
-    if not _REGION.fullmatch(region):
+    if not re.fullmatch(_REGION, region):
         raise UsageError(f"--region {text!r}: give a region id such as cn-hangzhou")
     return region
 
 
 def region_of_host(host: str) -> str:
     """The region in the name of a regional endpoint, or "" (custom, accelerated, an address)."""
-    match = _REGIONAL_HOST.fullmatch(host)
+    match = re.fullmatch(_REGIONAL_HOST, host)
     return match[1] if match else ""
 
 
@@ -111,7 +111,7 @@ def _normalized_url(endpoint: str) -> str:
     if path or not netloc or any(mark in netloc for mark in "@?#"):
         raise UsageError(f"{wrong} give [https://]HOST[:PORT] and nothing else")
     host, colon, port = netloc.partition(":")
-    if not _HOST_NAME.fullmatch(host):
+    if not re.fullmatch(_HOST_NAME, host):
         raise UsageError(f"{wrong} {host!r} is not a host name")
     if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
         raise UsageError(f"{wrong} the port must be 1 to 65535")
@@ -120,7 +120,7 @@ def _normalized_url(endpoint: str) -> str:
 
 def _refuse_contradictions(settings: OssSettings, host: str, named: str, given: str) -> None:
     wrong = f"--endpoint {settings.endpoint!r}"
-    bucket_host = _BUCKET_HOST.fullmatch(host)
+    bucket_host = re.fullmatch(_BUCKET_HOST, host)
     if bucket_host:
         raise UsageError(
             f"{wrong} is the address of bucket {bucket_host[1]}: give {bucket_host[2]}, "

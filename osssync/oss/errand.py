@@ -5,13 +5,11 @@
 
 A server that says nothing holds a call for its whole timeout, over and over; who is told to stop is
 to end within seconds. So whoever listens for that makes no such call itself. The thread left behind
-is a daemon: the interpreter waits at its end for all others, those of ``concurrent.futures`` among
-them. What it still learns goes nowhere.
+is a daemon: the interpreter waits at its end for all others. What it still learns goes nowhere.
 """
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from osssync.errors import InterruptedRunError
@@ -39,7 +37,8 @@ class Errand(Generic[T]):
         if stopped():
             raise InterruptedRunError("interrupted; run again to go on")
         self._stopped = stopped
-        self._future: Future[T] = Future()
+        self._result: T
+        self._error: BaseException | None = None
         self._thread = threading.Thread(
             target=self._run, args=(call,), name="osssync-errand", daemon=True
         )
@@ -59,7 +58,9 @@ class Errand(Generic[T]):
                 raise InterruptedRunError(
                     "interrupted while a request had no answer yet; run again to go on"
                 )
-        return self._future.result()
+        if self._error is not None:
+            raise self._error
+        return self._result
 
     def join(self, seconds: float) -> bool:
         """Wait so long for the end of the call; whether it has ended."""
@@ -68,6 +69,6 @@ class Errand(Generic[T]):
 
     def _run(self, call: Callable[[], T]) -> None:
         try:
-            self._future.set_result(call())
+            self._result = call()
         except BaseException as error:  # noqa: BLE001 - ``result`` raises it, where somebody waits
-            self._future.set_exception(error)
+            self._error = error

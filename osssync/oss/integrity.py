@@ -13,7 +13,7 @@ from osssync.oss.body import BUFFERS, Body
 from osssync.oss.replies import content_length
 from osssync.oss.wire import Headers
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
+_CONTENT_RANGE = r"bytes ([0-9]+)-([0-9]+)/([0-9]+)"
 
 
 def crc64_of_body(body: Body) -> int | None:
@@ -74,7 +74,7 @@ def check_range(
     if status != 206:
         raise IntegrityError(f"{asked}, got status {status} instead of 206")
     text = headers.lowercase("content-range", "")
-    match = _CONTENT_RANGE.fullmatch(text)
+    match = re.fullmatch(_CONTENT_RANGE, text)
     if not match:
         raise IntegrityError(f"{asked}, got Content-Range {text[:60]!r}")
     first, last, size = (int(digits) for digits in match.groups())

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from osssync.errors import UsageError
 from osssync.oss.canonical import (
@@ -21,6 +20,7 @@ from osssync.oss.canonical import (
     signable_lines,
 )
 from osssync.oss.wire import header_lines
+from osssync.veiled import Veiled
 
 ALGORITHM = "OSS4-HMAC-SHA256"
 _REQUEST_TYPE = "aliyun_v4_request"
@@ -28,17 +28,15 @@ _BLOCK_BYTES = 64  # of SHA-256's input
 _CLOSING = f"\n\n{UNSIGNED_PAYLOAD}".encode()  # of a canonical request without additional headers
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Veiled, frozen=True):
     """The three strings of one credential set, read together; never shown."""
 
     access_key_id: str
-    secret: str = field(repr=False)
-    token: str = field(repr=False)
+    secret: str
+    token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Veiled, frozen=True):
     """One second of one credential set, for one scope."""
 
     second: int
@@ -47,11 +45,11 @@ class Moment:
     timestamp: str
     scope: str
     authorization: str  # before the signature
-    _lines: tuple[bytes, ...] = field(repr=False)  # its own headers as they are signed, in order
-    _sent: bytes = field(repr=False)  # the same headers as they are sent, authorization begun
-    _signing_key: bytes = field(repr=False)
-    _inner: "hashlib._Hash" = field(repr=False)
-    _outer: "hashlib._Hash" = field(repr=False)
+    _lines: tuple[bytes, ...]  # its own headers as they are signed, in order
+    _sent: bytes  # the same headers as they are sent, authorization begun
+    _signing_key: bytes
+    _inner: "hashlib._Hash"
+    _outer: "hashlib._Hash"
     _to_sign: bytes  # before the digest of the canonical request
 
     @property

@@ -11,12 +11,11 @@ which the other side had closed while it was idle.
 import contextlib
 import logging
 import os
-import ssl
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from osssync.config import OssSettings
 from osssync.fibers import Loop, running
@@ -26,6 +25,9 @@ from osssync.oss.channel import BUFFER_BYTES, Channel
 from osssync.oss.dialing import Origin, dial, origin_of
 from osssync.oss.wire import Head, Headers, header_lines, host_line, request_line
 from osssync.version import __version__
+
+if TYPE_CHECKING:
+    import ssl
 
 _ERROR_BODY_BYTES = 1 << 16  # OSS error documents are about 1 KiB
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})  # RFC 9110 9.2.2: idempotent

@@ -11,12 +11,10 @@ and https://www.alibabacloud.com/help/en/oss/developer-reference/error-responses
 
 import re
 import socket
-import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
@@ -40,16 +38,14 @@ _CODES_OF_REFUSED_CREDENTIALS = frozenset(
 _ECS_OF_REFUSED_CREDENTIALS = frozenset(
     ("0002-00000004", "0002-00000006", "0002-00000007", "0002-00000008", "0002-00000902")
 )
-_THROTTLING = re.compile(
-    r".*(RateLimit|QpsLimit|RequestLimit|CpuLimit)Exceeded|SlowDown|Throttling.*"
-)
-_MILLISECONDS = re.compile(r"[0-9]{1,9}")  # of x-oss-qos-delay-time
+_THROTTLING = r".*(RateLimit|QpsLimit|RequestLimit|CpuLimit)Exceeded|SlowDown|Throttling.*"
+_MILLISECONDS = r"[0-9]{1,9}"  # of x-oss-qos-delay-time
 _FAULTS_BELOW_500 = frozenset(("RequestTimeout", "IncompleteBody", "BadRequest"))
 _CORRUPTED = frozenset(("InvalidDigest", "BadDigest", "InvalidCRC"))
 _EXISTS = frozenset(("FileAlreadyExists", "ObjectAlreadyExists"))
 _DENIED = frozenset(("AccessDenied", "AccessForbidden", "Forbidden", "UserDisable"))
 _MESSAGE_CHARACTERS = 300
-_SECRET_LIKE = re.compile(r"[A-Za-z0-9+/=_%-]{50,}")  # tokens are long; request ids, hosts are not
+_OPAQUE = r"[A-Za-z0-9+/=_%-]{50,}"  # tokens are long; request ids, hosts are not
 
 _UNREADABLE = (ET.ParseError, ExpatError, UnicodeDecodeError)
 
@@ -177,7 +173,7 @@ def _classify(reply: ErrorReply) -> tuple[type[errors.OssError], str]:
         kind, hint = errors.ArchivedObjectError, "it is archived: restore it before reading it"
     elif status in (304, 412) or code in _EXISTS:
         kind, hint = errors.PreconditionFailedError, _hint_of_condition(reply)
-    elif status in (429, 503) or _THROTTLING.fullmatch(code):
+    elif status in (429, 503) or re.fullmatch(_THROTTLING, code):
         kind, hint = errors.ThrottledError, _hint_of_throttle(reply)
     elif status >= 500 or status == 408 or code in _FAULTS_BELOW_500:
         kind = errors.ServerFaultError
@@ -202,7 +198,7 @@ def _hint_of_throttle(reply: ErrorReply) -> str:
 
 def _asked_delay_s(reply: ErrorReply) -> float:
     """The pause OSS asks for, in seconds; 0.0 if it says none, or something else."""
-    delay = _MILLISECONDS.fullmatch(reply.headers.get("x-oss-qos-delay-time", "").strip())
+    delay = re.fullmatch(_MILLISECONDS, reply.headers.get("x-oss-qos-delay-time", "").strip())
     return int(delay[0]) / 1000 if delay else 0.0
 
 
@@ -217,8 +213,7 @@ def _hint_of_endpoint(reply: ErrorReply) -> str:
 
 
 def _message(reply: ErrorReply, hint: str) -> str:
-    known = reply.status in HTTPStatus._value2member_map_
-    title = reply.code or (HTTPStatus(reply.status).phrase if known else "unknown status")
+    title = reply.code or _phrase_of(reply.status)
     said = _redacted(reply.details.get("Message") or "")
     ids = f"request id {reply.request_id or 'unknown'}" + (f", EC {reply.ec}" if reply.ec else "")
     text = f"{reply.subject}: {reply.status} {title}"
@@ -227,9 +222,16 @@ def _message(reply: ErrorReply, hint: str) -> str:
     return f"{text} ({ids})" + (f"; {hint}" if hint else "")
 
 
+def _phrase_of(status: int) -> str:
+    from http import HTTPStatus  # here: rarely needed
+
+    known = status in HTTPStatus._value2member_map_
+    return HTTPStatus(status).phrase if known else "unknown status"
+
+
 def _redacted(text: object) -> str:
     line = display(" ".join(str(text).split()))
-    line = _SECRET_LIKE.sub("(removed)", line)
+    line = re.sub(_OPAQUE, "(removed)", line)
     return line if len(line) <= _MESSAGE_CHARACTERS else f"{line[:_MESSAGE_CHARACTERS]}…"
 
 
@@ -243,6 +245,8 @@ def _server_time_s(reply: ErrorReply) -> float:
 
 def from_transport(error: BaseException, subject: str) -> errors.OsssyncError:
     """The error for a request that got no reply, or half a one."""
+    import ssl  # here: rarely needed
+
     if isinstance(error, TimeoutError) and not error.strerror:
         return errors.NetworkError(f"{subject}: timed out")
     causes = tuple(_causes(error))

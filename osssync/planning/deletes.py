@@ -21,7 +21,7 @@ from osssync.filters import Filters
 from osssync.keys import display
 from osssync.model import Entry, EntryKind
 
-_LIMIT = re.compile(r"(\d{1,18})(%?)", re.ASCII)
+_LIMIT = r"([0-9]{1,18})(%?)"
 
 
 class Limit(Struct, frozen=True):
@@ -53,7 +53,7 @@ def parse_max_delete(text: str) -> Limit:
     """
     if text == "off":
         return NO_LIMIT
-    match = _LIMIT.fullmatch(text)
+    match = re.fullmatch(_LIMIT, text)
     if match is None:
         raise UsageError(f"--max-delete {text!r}: give a number like 100, a share like 10%, or off")
     limit = Limit(int(match[1]), is_percent=bool(match[2]))

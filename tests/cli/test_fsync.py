@@ -3,9 +3,9 @@
 import os
 import stat
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from osssync import sync
 from osssync.config import Fsync

@@ -72,20 +72,23 @@ def test_a_full_disk_under_standard_output_is_explained(emulator, shell, command
 
 
 def test_a_reader_that_goes_away_ends_a_run_in_good_order(emulator, shell, tmp_path):
-    """Osssync sync | head -1: exit 3, silence, every file whole, no part file left."""
+    """Osssync sync | head -1: exit 3, silence, every file whole; the next run does the rest."""
     for number in range(300):
         emulator.objects.put("bucket", f"{number:04}" + "x" * 200, b"whole")
-    emulator.objects.put("bucket", "z", os.urandom(20 << 20))
+    large = os.urandom(20 << 20)
+    emulator.objects.put("bucket", "z", large)
+    sync = "OSSSYNC sync oss://bucket/ out --part-size 1M"
 
-    done = shell(
-        "OSSSYNC sync oss://bucket/ out --part-size 1M | head -1 > /dev/null; "
-        "exit ${PIPESTATUS[0]}"
-    )  # fmt: skip
+    done = shell(f"{sync} | head -1 > /dev/null; exit ${{PIPESTATUS[0]}}")
+    found = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("[!.]*")}
+    again = shell(sync)
 
-    found = tree_bytes(tmp_path / "out")
     assert (3, "") == (done.returncode, done.stderr)
-    assert {b"whole"} == set(found.values())
-    assert 300 > len(found)
+    assert {b"whole", large} >= set(found.values())
+    assert 0 == again.returncode
+    assert [b"whole"] * 300 + [large] == [
+        one for _, one in sorted(tree_bytes(tmp_path / "out").items())
+    ]
 
 
 def test_json_is_json_in_every_encoding(emulator, shell):

@@ -3,9 +3,9 @@
 import http.server
 import threading
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from osssync.config import CredentialSettings
 from osssync.credentials import sdk

@@ -9,9 +9,14 @@ import threading
 
 import pytest
 
+from osssync.credentials.exchange import Question, Reply
 from osssync.credentials.instance_role import InstanceRoleFetcher
 from osssync.credentials.provider import RefreshingCredentialsProvider
+from osssync.credentials.sources import EnvFetcher
+from osssync.credentials.sts import AssumedRoleFetcher, Role
 from osssync.errors import CredentialsError
+from osssync.oss.dialing import Proxy
+from osssync.oss.moment import Identity, moment_of
 from tests.credentials.metadata_stub import SECRET, STS_TOKEN
 
 
@@ -113,6 +118,24 @@ def test_an_error_is_free_of_secrets_in_all_its_frames(stub, settings):
     shown = [repr(value) for frame in frames for value in frame.f_locals.values()]
     assert any("InstanceRoleFetcher" in each for each in shown)
     assert not [each for each in shown if SECRET in each or STS_TOKEN in each]
+
+
+def test_what_holds_a_secret_shows_no_field():
+    """Not by ``repr``, and not to ``rich``, which asks a record for its fields."""
+    identity = Identity("LTAI5tShown", SECRET, STS_TOKEN)
+    holders = (
+        identity,
+        moment_of(1, identity, ("cn-hangzhou", "oss"), None),
+        Question("GET", f"http://h/?x={SECRET}", {"x-token": STS_TOKEN}),
+        Reply(200, "OK", {"x-token": STS_TOKEN}, SECRET.encode()),
+        EnvFetcher({"ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET}),
+        AssumedRoleFetcher(Role("arn"), EnvFetcher({}), external_id=SECRET),
+        Proxy("proxy", 3128, SECRET),
+    )
+
+    for holder in holders:
+        assert f"{type(holder).__name__}(…)" == repr(holder)
+        assert not list(holder.__rich_repr__())
 
 
 def test_a_provider_starts_no_thread(stub, settings):

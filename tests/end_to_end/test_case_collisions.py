@@ -4,9 +4,8 @@ No such file system can be mounted everywhere, so that whether the destination i
 the test. What hangs on it is real.
 """
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from osssync import copy, plan, sync
 from osssync.config import Compare, DeleteSettings

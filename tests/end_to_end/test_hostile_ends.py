@@ -1,9 +1,9 @@
 """Runs that are to end: a rehearsal too, and asking no more often than was allowed."""
 
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from osssync.config import Job, LocalAddress, OssAddress
 from osssync.emulator.faults import Effect

@@ -2,9 +2,10 @@
 
 import os
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 import osssync
 from osssync.config import TransferSettings

@@ -1,9 +1,9 @@
 """With a long way to OSS, a run finds out by itself that many requests have to be in flight."""
 
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from osssync.config import Job, LocalAddress, OssAddress, TransferSettings
 from osssync.emulator.faults import Effect

@@ -2,9 +2,9 @@
 
 import threading
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 import osssync
 from osssync.config import CredentialSettings

@@ -3,9 +3,9 @@
 import json
 import os
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 import osssync
 from osssync.config import TransferSettings

@@ -3,9 +3,9 @@
 import os
 import subprocess
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 import osssync
 from osssync.config import SignatureVersion

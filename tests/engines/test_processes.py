@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from queue import SimpleQueue
 
 import pytest
+from msgspec.structs import replace
 from msgspec.structs import replace as changed
 
 from osssync.config import Job, LocalAddress, OssAddress, TransferSettings

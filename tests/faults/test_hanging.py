@@ -3,10 +3,10 @@
 import os
 import signal
 import threading
-from dataclasses import replace
 
 import oss2
 import pytest
+from msgspec.structs import replace
 
 from osssync.config import DeleteSettings, Job, LocalAddress, OssAddress
 from osssync.emulator.faults import Effect

@@ -4,9 +4,9 @@ import os
 import signal
 import threading
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 import osssync.traffic
 from osssync.config import Job, LocalAddress, OssAddress, TransferSettings

@@ -6,9 +6,10 @@ fails, the older one stays as it was, the neighbour arrives, and the next run pu
 
 import itertools
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from osssync.config import Job, LocalAddress, OssAddress, TransferSettings
 from osssync.emulator.faults import read_rule

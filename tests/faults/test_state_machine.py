@@ -4,7 +4,6 @@ import itertools
 import os
 import shutil
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
 from osssync.config import DeleteSettings, Job, LocalAddress, OssAddress, TransferSettings
 from osssync.progress import SilentMonitor

@@ -1,9 +1,9 @@
 """A tenth of all requests fails, and all arrives. All of them fail, and the run says so."""
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from osssync.config import Job, LocalAddress, OssAddress, TransferSettings
 from osssync.emulator.faults import read_rule

@@ -1,10 +1,9 @@
 """What an earlier run began: what is proven is not sent again, nothing is left by chance."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from msgspec.structs import replace as changed
 
 from osssync.config import TransferSettings

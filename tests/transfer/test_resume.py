@@ -615,7 +615,7 @@ def inside(emulator, connected):
     modified_ns = bucket.head("a/source").last_modified_ns
     entry = Entry("source", SIZE, modified_ns, etag=etag)
     worker = worker_of(connection, Copy(bucket, "a/", bucket, "b/"), entry)
-    return Side(emulator, worker, entry, Direction.COPY, replace(transfer, part_size=PART))
+    return Side(emulator, worker, entry, Direction.COPY, changed(transfer, part_size=PART))
 
 
 def test_a_copy_goes_on_where_it_was_cut_off(inside, emulator):
