@@ -12,11 +12,11 @@ import marshal
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection as Pipe
 
 from osssync.columns import Columns
 from osssync.config import Job
 from osssync.engines.child import Child, Crew, can_fork, fork, leave_signals_to_parent
+from osssync.engines.pipe import Pipe
 from osssync.local.scan import Scan, scan_columns
 from osssync.model import Direction, Entry, EntryKind
 

@@ -5,10 +5,8 @@ recruit (before there are threads) ─▶ Crew ─▶ open_engine ─▶ runner
 """
 
 import os
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing.connection import Connection as Pipe
 from queue import SimpleQueue
 from typing import Any
 
@@ -22,6 +20,7 @@ from osssync.engines.child import Child, Crew, can_fork, fork, serve, spawn
 from osssync.engines.climbing import MOST_LEVEL, Climbing, width_of
 from osssync.engines.engine import Engine
 from osssync.engines.local import LocalEngine
+from osssync.engines.pipe import Pipe
 from osssync.engines.processes import Processes
 from osssync.local.part_names import PartNames
 from osssync.model import Width
@@ -81,7 +80,9 @@ def open_engine(
 
 def work(descriptor: int) -> None:
     """What a process does that was begun anew: read its job, and do what it is told."""
-    pipe = Pipe(descriptor)
+    import pickle
+
+    pipe = Pipe.of(descriptor)
     job, names = pickle.loads(pipe.recv_bytes())  # noqa: S301 - what ``_spawning`` sends
     _serve(job, names, pipe)
     os._exit(0)
@@ -108,6 +109,8 @@ def _forking(job: Job, names: PartNames) -> Callable[[Sequence[Child]], Child]:
 
 
 def _spawning(job: Job, names: PartNames) -> Callable[[Sequence[Child]], Child]:
+    import pickle  # here: a fork needs none
+
     def make(_there: Sequence[Child]) -> Child:
         child = spawn(_ENTRY)
         child.pipe.send_bytes(pickle.dumps((job, names)))

@@ -5,10 +5,6 @@ vendor's package; this reads it a second time only to say what is wrong with it,
 quoting a field that could be a secret.
 """
 
-import calendar
-import json
-import time
-
 from osssync.credentials.exchange import Reply
 from osssync.credentials.provider import expired_message
 from osssync.errors import CredentialsError
@@ -30,6 +26,10 @@ def usable(value: object, name: str, who: str) -> str:
 
 def why_unusable(who: str, reply: Reply, now_s: float) -> str:
     """What is wrong with a document that arrived with status 200. ``now_s`` is epoch seconds."""
+    import calendar  # here: rarely needed
+    import json
+    import time
+
     try:
         answer = json.loads(reply.body)
         code, expiration = answer.get("Code"), answer.get("Expiration")

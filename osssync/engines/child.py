@@ -20,7 +20,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection, Pipe
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
@@ -28,6 +27,7 @@ from typing import Self
 from osssync.engines import messages
 from osssync.engines.fibers import Fibers
 from osssync.engines.local import LOOK_AROUND_S
+from osssync.engines.pipe import Pipe
 from osssync.engines.threads import Threads
 from osssync.errors import OsssyncError
 from osssync.model import Effort, Failure, Outcome, Task, Width
@@ -59,7 +59,7 @@ class Child:
         reap: waits for its end and gives its exit code, negative for a signal.
     """
 
-    def __init__(self, pid: int, pipe: Connection, reap: Callable[[], int]) -> None:
+    def __init__(self, pid: int, pipe: Pipe, reap: Callable[[], int]) -> None:
         self.pid = pid
         self.pipe = pipe
         self._reap = reap
@@ -130,14 +130,14 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
-def fork(serve: Callable[[Connection], None], siblings: Sequence[Child]) -> Child:
+def fork(serve: Callable[[Pipe], None], siblings: Sequence[Child]) -> Child:
     """Copy this process; the copy does ``serve`` and ends.
 
     Args:
         serve: gets the child's end of the pipe.
         siblings: forked before; the copy must not keep their pipes open.
     """
-    ours, theirs = Pipe()
+    ours, theirs = Pipe.pair()
     pid = os.fork()
     if pid == 0:
         code = _BROKEN
@@ -154,7 +154,7 @@ def fork(serve: Callable[[Connection], None], siblings: Sequence[Child]) -> Chil
 
 def spawn(entry: str) -> Child:
     """Begin a new interpreter that calls ``entry``, "module:function", with a pipe's descriptor."""
-    ours, theirs = Pipe()
+    ours, theirs = Pipe.pair()
     module, _, function = entry.partition(":")
     descriptor = theirs.fileno()
     command = f"from {module} import {function}; {function}({descriptor})"
@@ -175,7 +175,7 @@ def leave_signals_to_parent() -> None:
         signal.signal(one, signal.SIG_IGN)
 
 
-def serve(pipe: Connection, open_worker: Callable[[Callable[[str], None]], Worker]) -> None:
+def serve(pipe: Pipe, open_worker: Callable[[Callable[[str], None]], Worker]) -> None:
     """Do what the parent sends until it says CLOSE; end the process if the parent has gone.
 
     Args:
@@ -196,7 +196,7 @@ def serve(pipe: Connection, open_worker: Callable[[Callable[[str], None]], Worke
     _Service(pipe, speaker, worker).go(first)
 
 
-def _next(pipe: Connection) -> bytes:
+def _next(pipe: Pipe) -> bytes:
     try:
         return pipe.recv_bytes()
     except (EOFError, OSError):
@@ -206,7 +206,7 @@ def _next(pipe: Connection) -> bytes:
 class _Speaker:
     """Says things to the parent, from any thread."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._speaking = threading.Lock()
 
@@ -226,7 +226,7 @@ class _Speaker:
 class _Service:
     """Fibers on this thread, which hears the parent as well, and threads where parts are moved."""
 
-    def __init__(self, pipe: Connection, speaker: _Speaker, worker: Worker) -> None:
+    def __init__(self, pipe: Pipe, speaker: _Speaker, worker: Worker) -> None:
         self._pipe = pipe
         self._speaker = speaker
         self._worker = worker

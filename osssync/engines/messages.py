@@ -9,11 +9,10 @@ pickled. Both ends are one program at one moment: nothing here outlives a run or
 """
 
 import marshal
-import pickle
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from osssync.model import Effort, Entry, EntryKind, Failure, Outcome, Step, Task
 
@@ -37,7 +36,7 @@ def pack_task(number: int, task: Task) -> object:
     """A task that is to be called ``number``; the parent keeps the task itself."""
     entry = task.entry
     if task.step is not Step.WHOLE:
-        return pickle.dumps(replace(task, object_number=number))
+        return _pickled(replace(task, object_number=number))
     kind = None if entry.kind is _FILE else entry.kind.value
     more = (entry.etag, entry.storage_class, entry.note)
     target = None if task.target == entry.key else task.target
@@ -47,7 +46,7 @@ def pack_task(number: int, task: Task) -> object:
 def unpack_task(packed: Any) -> Task:  # noqa: ANN401 - whatever ``pack_task`` made
     """The task, its number in ``object_number``."""
     if isinstance(packed, bytes):
-        task: Task = pickle.loads(packed)  # noqa: S301 - our own parent's
+        task: Task = _unpickled(packed)
         return task
     number, target, what, kind, more = packed
     key, size, mtime_ns = what
@@ -66,23 +65,34 @@ def unpack_outcome(packed: Any, tasks: dict[int, Task]) -> Outcome:  # noqa: ANN
     if isinstance(packed, tuple):
         number, moved_bytes, retries, note = packed
         return Outcome(tasks.pop(number), moved_bytes=moved_bytes, retries=retries, note=note)
-    outcome: Outcome = pickle.loads(packed)  # noqa: S301 - our own child's
+    outcome: Outcome = _unpickled(packed)
     return replace(outcome, task=tasks.pop(outcome.task.object_number))
 
 
-def pack_failure(failure: Failure | None) -> bytes:
+def pack_failure(failure: Failure | None) -> object:
     """Why a flush was none; None if it was."""
-    return pickle.dumps(failure)
+    return failure and astuple(failure)
 
 
-def unpack_failure(packed: bytes) -> Failure | None:
+def unpack_failure(packed: Any) -> Failure | None:  # noqa: ANN401 - as above
     """As ``pack_failure``."""
-    failure: Failure | None = pickle.loads(packed)  # noqa: S301 - our own child's
-    return failure
+    return packed and Failure(*packed)
 
 
 def _pack_outcome(outcome: Outcome) -> object:
     task = outcome.task
     if task.step is Step.WHOLE and outcome.failure is None and outcome.restart is None:
         return (task.object_number, outcome.moved_bytes, outcome.retries, outcome.note)
-    return pickle.dumps(outcome)
+    return _pickled(outcome)
+
+
+def _pickled(record: Task | Outcome) -> bytes:
+    import pickle  # here: small objects never need it
+
+    return pickle.dumps(record)
+
+
+def _unpickled(packed: bytes) -> Any:  # noqa: ANN401 - what was pickled
+    import pickle
+
+    return pickle.loads(packed)  # noqa: S301 - our own process's

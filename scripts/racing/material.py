@@ -55,7 +55,7 @@ def claim(file: Path, size: int) -> None:
     that, the same client at another place in the order was half as fast again.
     """
     with file.open("wb", buffering=0) as written:
-        for start in range(0, min(3 * size, room(file.parent)), MIB):
+        for _ in range(0, min(3 * size, room(file.parent)), MIB):
             written.write(bytes(MIB))
     file.unlink()
 

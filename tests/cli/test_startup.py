@@ -13,7 +13,7 @@ from tests.conftest import environment_for
 HEAVY = (
     "oss2", "requests", "urllib3", "alibabacloud_credentials", "aiohttp", "rich", "tqdm",
     "pydantic", "http.client", "urllib.request", "xml.sax", "http", "fractions",
-    "concurrent.futures",
+    "concurrent.futures", "multiprocessing", "pickle", "calendar",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from osssync.config import Job, LocalAddress, OssAddress, TransferSettings
 from osssync.engines import messages, processes
 from osssync.engines.child import Crew, fork, serve, spawn
 from osssync.engines.local import LocalEngine
+from osssync.engines.pipe import Pipe
 from osssync.engines.processes import Processes
 from osssync.local.part_names import PartNames
 from osssync.model import Step, Width
@@ -287,9 +288,7 @@ def test_a_child_can_be_begun_anew():
 
 def answer(descriptor):
     """What the child of the test above does."""
-    from multiprocessing.connection import Connection
-
-    pipe = Connection(descriptor)
+    pipe = Pipe.of(descriptor)
     if pipe.recv_bytes() == b"who":
         pipe.send_bytes(str(os.getpid()).encode())
 
