@@ -182,17 +182,57 @@ class Unchanged:
         return (Action(ActionKind.SKIP, entry, self.reason) for entry in self.files)
 
 
-Decision = Action | Unchanged
+class New:
+    """Decisions to transfer consecutive files, each in one request and under the key it has.
+
+    Args:
+        files: of the source; plain ones.
+        reason: in words for the user.
+    """
+
+    __slots__ = ("files", "reason")
+
+    def __init__(self, files: Columns, reason: str) -> None:
+        self.files = files
+        self.reason = reason
+
+    def __iter__(self) -> Iterator[Action]:
+        return map(self.action, self.files)
+
+    def action(self, entry: Entry) -> Action:
+        """The decision about one of them."""
+        return Action(ActionKind.TRANSFER, entry, self.reason, entry.key)
+
+
+Decision = Action | Unchanged | New
 """What planning says: about one entry, or about many of which nothing else is to be said."""
 
 
-def one_by_one(decisions: Iterable[Decision]) -> Iterator[Action]:
-    """The same decisions, each about one entry."""
+def skips_one_by_one(decisions: Iterable[Decision]) -> Iterator[Decision]:
+    """The same decisions, each skip by itself."""
     for decision in decisions:
         if isinstance(decision, Unchanged):
             yield from decision
         else:
             yield decision
+
+
+def transfers_one_by_one(decisions: Iterable[Decision]) -> Iterator[Action | Unchanged]:
+    """The same decisions, each transfer by itself."""
+    for decision in decisions:
+        if isinstance(decision, New):
+            yield from decision
+        else:
+            yield decision
+
+
+def one_by_one(decisions: Iterable[Decision]) -> Iterator[Action]:
+    """The same decisions, each about one entry."""
+    for decision in decisions:
+        if isinstance(decision, Action):
+            yield decision
+        else:
+            yield from decision
 
 
 def _is_plain(entry: Entry) -> bool:

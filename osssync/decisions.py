@@ -1,7 +1,7 @@
 """Every decision of a job, in key order: the two listings merged, filtered and compared.
 
     listings ─▶ merge ─┬ pair ──▶ filter, compare, name ─▶ Action
-                       ├ lone ──▶ name ──────────────────▶ Action
+                       ├ lone ──▶ name ──────────────────▶ New: many transfers in one
                        └ alike ──────────────────────────▶ Unchanged: many skips in one
 
 Where each entry has to be looked at, because filters are set or the destination ignores case, all
@@ -10,15 +10,16 @@ is pairs.
 
 from collections.abc import Iterable, Iterator
 
-from osssync.columns import Columns, Decision, Unchanged
+from osssync.columns import Columns, Decision, New, Unchanged
 from osssync.config import Job
 from osssync.errors import UnsafeKeyError
 from osssync.extras import Extras
-from osssync.keys import display
+from osssync.keys import are_plain, display
 from osssync.local.namesakes import Namesakes
 from osssync.model import Action, ActionKind, Direction, Entry, EntryKind
 from osssync.planning.diff import NEW, alike, decide, reason_to_skip
 from osssync.planning.merge import Alike, Pair, merge_join
+from osssync.planning.split import is_whole
 from osssync.ranges import MAX_OBJECT_BYTES
 from osssync.trees import Trees
 
@@ -58,20 +59,22 @@ def decide_all(job: Job, trees: Trees, extras: Extras) -> Iterator[Decision]:
                 yield from one_by_one.decide(found.pairs)
             else:
                 extras.see_run(found.source, None)
-                for entry in found.source:
-                    yield one_by_one.named(entry, NEW)
+                yield from one_by_one.arriving(found.source)
         extras.end(namesakes)
 
 
 class _OneByOne:
     """What has to be known to decide about one pair of entries."""
 
-    __slots__ = ("_direction", "_extras", "_namesakes", "_options", "_target_of")
+    __slots__ = (
+        "_direction", "_extras", "_keeps_plain_keys", "_namesakes", "_options", "_target_of",
+    )  # fmt: skip
 
     def __init__(self, job: Job, trees: Trees, extras: Extras, namesakes: Namesakes) -> None:
         self._options = job.options
         self._direction = job.direction
         self._target_of = trees.target_of
+        self._keeps_plain_keys = trees.keeps_plain_keys
         self._extras = extras
         self._namesakes = namesakes
 
@@ -97,6 +100,18 @@ class _OneByOne:
             return self.named(entry, action.reason)
         refusal = self.named(entry, "")
         return refusal if refusal.kind is ActionKind.REFUSE else action
+
+    def arriving(self, files: Columns) -> Iterator[Decision]:
+        """The decisions about files that only the source has: one, if nothing speaks against it."""
+        if (
+            self._keeps_plain_keys
+            and is_whole(max(files.sizes), self._direction, self._options.transfer)
+            and are_plain(files.keys)
+        ):
+            yield New(files, NEW)
+            return
+        for entry in files:
+            yield self.named(entry, NEW)
 
     def named(self, entry: Entry, reason: str) -> Action:
         """Transfer it, unless its key can be no name there."""

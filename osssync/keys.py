@@ -9,11 +9,13 @@ names: path_resolution(7), limits.h(0p).
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from osssync.errors import UnsafeKeyError
 
 MAX_KEY_BYTES = 1023  # of UTF-8; OSS "Object naming conventions"
 _MAX_NAME_BYTES = 255  # NAME_MAX of every common Linux file system
+LONGEST_PLAIN_PREFIX = MAX_KEY_BYTES - _MAX_NAME_BYTES  # bytes
 _MAX_PATH_BYTES = 4095  # PATH_MAX without its NUL: other programs could not reach a longer one
 _TOKEN = re.compile(r"[0-9a-f]{16}")
 _PART_FILE = re.compile(rf"\.osssync-{_TOKEN.pattern}\.part")
@@ -22,6 +24,8 @@ _MEANINGS = {
     ".": "'.' would mean the directory itself",
     "..": "'..' would leave the destination directory",
 }
+
+_DOUBTFUL = ("//", "/./", "/../", "/.osssync-", "\\", "\0")  # in keys between slashes
 
 
 def relative_path(key: str) -> tuple[str, ...]:
@@ -52,6 +56,21 @@ def relative_directory(key: str) -> tuple[str, ...]:
 def join(prefix: str, key: str) -> str:
     """The full key of a relative one: prefix ``a`` and ``a/`` are the same, and ``""`` is none."""
     return prefix + key if not prefix or prefix.endswith("/") else f"{prefix}/{key}"
+
+
+def are_plain(keys: Sequence[str]) -> bool:
+    """Whether each of them, of which there is one, certainly is a name here and at OSS.
+
+    That is, ``relative_path`` takes it, and ``upload_key`` with any prefix up to
+    ``LONGEST_PLAIN_PREFIX``. One look at all of them together; in doubt (not ASCII, long, a
+    backslash) they are not.
+    """
+    text = "/" + "/\n/".join(keys) + "/"
+    return (
+        text.isascii()
+        and max(map(len, keys)) <= _MAX_NAME_BYTES
+        and not any(doubtful in text for doubtful in _DOUBTFUL)
+    )
 
 
 def upload_key(prefix: str, relative: str) -> str:

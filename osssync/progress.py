@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Protocol, Self, TextIO, TypeVarTuple
 
@@ -18,7 +18,8 @@ class Monitor(Protocol):
     """Hears about a run, in the thread of the runner alone. Methods must be quick.
 
     A monitor that has the attribute ``hears_skips``, and has it False, is spared being told of
-    entries that are skipped: there may be millions.
+    entries that are skipped, as there may be millions; likewise ``hears_transfers`` and decisions
+    to transfer something.
 
     When a monitor raises, the run is stopped in good order, and then raises that. Until then the
     monitor goes on hearing what becomes of everything; what else it raises is dropped.
@@ -71,6 +72,8 @@ class ShieldedMonitor:
         is_deaf = type(monitor) is SilentMonitor  # what is made of it may hear
         self.hears_skips: bool = getattr(monitor, "hears_skips", not is_deaf)
         """Whether the monitor wants to be told of each entry that is skipped."""
+        self.hears_transfers: bool = getattr(monitor, "hears_transfers", not is_deaf)
+        """Whether it wants to be told of each decision to transfer something."""
         self._thread = threading.get_ident()
         self._warnings: deque[str] = deque()
         self.broken: Exception | None = None
@@ -90,6 +93,12 @@ class ShieldedMonitor:
     def ended(self, outcome: Outcome) -> None:
         """Pass on."""
         self._tell(self._monitor.ended, outcome)
+
+    def arrived(self, outcomes: Iterable[Outcome]) -> None:
+        """Pass on each."""
+        ended = self._monitor.ended
+        for outcome in outcomes:
+            self._tell(ended, outcome)
 
     def removed(self, entry: Entry, failure: Failure | None) -> None:
         """Pass on."""

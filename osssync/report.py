@@ -1,5 +1,7 @@
 """What a run amounts to: sums, failures, and the exit code they mean. Counting only, no output."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from osssync.errors import LocalFileError, OsssyncError, UnsafeKeyError, UnsupportedFileError
@@ -95,6 +97,16 @@ class Tally:
             self._moved_bytes += outcome.moved_bytes
         else:
             self._add_failure(outcome.task.entry.key, outcome.failure)
+
+    def found(self, count: int) -> None:
+        """So many source entries came out of the listing, and are to be transferred."""
+        self._found += count
+
+    def arrived(self, outcomes: Sequence[Outcome]) -> None:
+        """The final outcomes of objects that all arrived."""
+        self._transferred += len(outcomes)
+        self._moved_bytes += sum([outcome.moved_bytes for outcome in outcomes])
+        self._retries += sum([outcome.retries for outcome in outcomes])
 
     def removed(self, entry: Entry, failure: Failure | None) -> None:
         """A destination entry was deleted, or could not be."""

@@ -64,6 +64,7 @@ class ReportFile:
         self._job = job
         self._monitor = monitor
         self.hears_skips: bool = getattr(monitor, "hears_skips", True)
+        self.hears_transfers: bool = getattr(monitor, "hears_transfers", True)
         """Only if the monitor does: a report has no lines about them."""
         self._into_folder = not job.recursive and _is_folder(job.destination)
         self._started = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

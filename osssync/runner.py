@@ -22,7 +22,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from osssync.columns import Columns, Decision, Unchanged, one_by_one
+from osssync.columns import (
+    Columns,
+    Decision,
+    Unchanged,
+    one_by_one,
+    skips_one_by_one,
+    transfers_one_by_one,
+)
 from osssync.config import Job, WhenBusy
 from osssync.decisions import decide_all
 from osssync.errors import (
@@ -42,9 +49,10 @@ from osssync.oss.errand import Errand
 from osssync.progress import Monitor, ShieldedMonitor, SilentMonitor
 from osssync.report import RunReport, Tally
 from osssync.scout import scouted
-from osssync.traffic import Traffic, Watch
+from osssync.traffic import Traffic
 from osssync.transfer.worker import LISTINGS, failure_of
 from osssync.trees import Trees, open_trees
+from osssync.watch import Watch
 from osssync.workforce import open_engine, recruit
 
 
@@ -129,7 +137,7 @@ def _run_locked(job: Job, names: PartNames, watch: Watch, started_s: float) -> R
 def _decisions(job: Job, trees: Trees, extras: Extras, watch: Watch) -> Iterator[Decision]:
     """All decisions; what is unchanged file by file if the monitor wants to hear of each."""
     decisions = decide_all(job, trees, extras)
-    return one_by_one(decisions) if watch.monitor.hears_skips else decisions
+    return skips_one_by_one(decisions) if watch.monitor.hears_skips else decisions
 
 
 def _delete(extras: Extras, trees: Trees, watch: Watch, fatal: Failure | None) -> Failure | None:
@@ -159,8 +167,9 @@ def _interrupted() -> Failure:
 
 def _rehearse(job: Job, watch: Watch, started_s: float) -> RunReport:
     with _connect(job, watch.monitor, watch.stop) as connection, _extras(job) as extras:
-        for action in _decisions(job, _open_trees(job, connection), extras, watch):
-            _count(action, watch)
+        decisions = _decisions(job, _open_trees(job, connection), extras, watch)
+        for decision in transfers_one_by_one(decisions):
+            _count(decision, watch)
             if watch.stop.is_set() or watch.monitor.broken is not None:
                 fatal: Failure | None = _interrupted()
                 break
@@ -170,7 +179,7 @@ def _rehearse(job: Job, watch: Watch, started_s: float) -> RunReport:
     return replace(report, is_dry_run=True)
 
 
-def _count(action: Decision, watch: Watch) -> None:
+def _count(action: Action | Unchanged, watch: Watch) -> None:
     """What a rehearsal does about a decision: as if it had been carried out."""
     if isinstance(action, Unchanged):
         watch.tally.unchanged(len(action))

@@ -10,26 +10,27 @@ that somebody waits for to end leaves behind what does not come soon. A limit th
 a run only if something is left to do.
 """
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from osssync.columns import Decision, Unchanged
+from osssync.columns import Decision, New, Unchanged, one_by_one
 from osssync.config import Job
 from osssync.engines.engine import Engine
 from osssync.errors import DiskFullError, InterruptedRunError, OsssyncError
-from osssync.journal import Journal, job_key
+from osssync.journal import Journal
 from osssync.limits import Budget, Prospects
-from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task, Unfinished
+from osssync.model import Action, ActionKind, Entry, Failure, Outcome, Step, Task
 from osssync.planning.assembly import Assembly
+from osssync.planning.diff import NEW
+from osssync.planning.small import Small
 from osssync.planning.split import clean_up_task, first_task, fresh_step, part_size_of
 from osssync.planning.turns import Turns
-from osssync.progress import ShieldedMonitor
-from osssync.report import Tally
+from osssync.records import Records
 from osssync.transfer.worker import failure_of
+from osssync.watch import Watch
 
 FATAL_ERRORS = frozenset({"CredentialsError", "CredentialsRefusedError", "DiskFullError"})
 """Failures that every other object would meet as well: going on would only repeat them."""
@@ -56,14 +57,6 @@ MAX_RESTARTS = 3
 """How often an object is begun again because its source changed under the transfer."""
 
 
-class Watch(Struct, frozen=True):
-    """Who hears and records what happens in a run, and who may end it."""
-
-    monitor: ShieldedMonitor
-    tally: Tally
-    stop: threading.Event
-
-
 class Traffic:
     """The objects of one run under way. Belongs to the thread of the runner.
 
@@ -78,17 +71,15 @@ class Traffic:
         self._engine = engine
         self._stop = watch.stop
         self._monitor = watch.monitor
-        self._journal = journal
+        self._records = Records(journal, job)
         self._tally = watch.tally
         self._budget = Budget(job.options.limits)
         self._deletes_follow = job.options.deletes.wanted
         self._direction = job.direction
         self._settings = job.options.transfer
-        self._job_key = job_key(job)
-        self._left = {one.target: one for one in self._journal.all_unfinished(self._job_key)}
         self._open: dict[int, Assembly] = {}
         self._turns = Turns()
-        self._small: dict[int, Task] = {}  # in flight: objects that are one task and nothing else
+        self._small = Small()
         self._next_small: Task | None = None
         self._ending: set[int] = set()  # objects whose last step is in flight
         self._proven: dict[int, int] = {}  # bytes of open objects that an earlier run moved
@@ -104,6 +95,8 @@ class Traffic:
     def go(self, actions: Iterator[Decision], started_s: float) -> None:
         """Work until nothing is left, or nothing more makes sense."""
         self._started_s = started_s
+        if self._records.has_left:  # perhaps of a new file
+            actions = one_by_one(actions)
         while self._is_busy(actions):
             try:
                 self._take(self._engine.wait())
@@ -142,8 +135,8 @@ class Traffic:
 
     def _is_anything_left(self) -> bool:
         """Whether more is to be done than what is in flight now, as far as is known."""
-        is_all_ending = self._open.keys() <= self._ending
-        return not (self._is_decided and is_all_ending) or bool(self._left) or self._deletes_follow
+        is_more = self._records.has_left or self._deletes_follow or not self._is_decided
+        return is_more or not self._open.keys() <= self._ending
 
     def _hurry(self) -> None:
         self._deadline_s = min(self._deadline_s, time.monotonic() + GRACE_S)
@@ -157,12 +150,12 @@ class Traffic:
 
     def _give_up_lost(self) -> None:
         """Count what did not come home; the journal keeps what is known of it."""
-        if self._open or self._small:
+        if self._open or any(self._small.in_flight):
             overdue = self._overdue()
             if overdue is not None:  # all was in flight, and some of it did not come
                 self._end_early(overdue)
             self._engine.abandon()
-        for first in (*self._small.values(), *(one.first for one in self._open.values())):
+        for first in (*self._small.in_flight, *(one.first for one in self._open.values())):
             if first.step is not Step.ABORT:
                 outcome = Outcome(first, failure=self.fatal)
                 self._tally.ended(outcome)
@@ -180,21 +173,22 @@ class Traffic:
         batch: list[Task] = []
         capacity = self._engine.capacity
         parallel = self._settings.parallel or capacity
-        while self._in_flight + len(batch) < capacity:
-            task = self._next_task(actions, parallel)
-            if task is None:
+        while (room := capacity - self._in_flight - len(batch)) > 0:
+            tasks = self._next_tasks(actions, parallel, room)
+            if not tasks:
                 break
-            batch.append(task)
+            batch += tasks
         if batch:
-            self._ending.update(
-                task.object_number
-                for task in batch
-                if task.object_number in self._open and task.step in _LAST_STEPS
-            )
+            if self._open:
+                self._ending.update(
+                    task.object_number
+                    for task in batch
+                    if task.object_number in self._open and task.step in _LAST_STEPS
+                )
             self._in_flight += len(batch)
             self._engine.submit(batch)
 
-    def _next_task(self, actions: Iterator[Decision], parallel: int) -> Task | None:
+    def _next_tasks(self, actions: Iterator[Decision], parallel: int, most: int) -> Sequence[Task]:
         while True:
             while self._turns.waiting:
                 assembly = self._turns.first
@@ -203,36 +197,46 @@ class Traffic:
                     self._turns.drop()
                 elif task.step in _TIDYING_STEPS or not self._ends_as_spent():
                     self._turns.pass_on()
-                    return task
+                    return (task,)
                 else:  # given back: it will not be done
                     assembly.feed(Outcome(task, failure=self._put_away()))
                     self._go_on(assembly)
+            if tasks := self._begin_new(most):
+                return tasks
             if self.fatal is not None or not (self._open_next(actions) or self._open_left()):
-                return None
-            small, self._next_small = self._next_small, None
-            if small is not None:
-                self._small[small.object_number] = small
-                return small
+                return ()
+            if (small := self._next_small) is not None:
+                self._next_small = None
+                return (self._small.begin_one(small),)
+
+    def _begin_new(self, most: int) -> Sequence[Task]:
+        """Begin so many new files at once; none if nothing more is to be begun."""
+        if not self._small.waits or self.fatal is not None or self._ends_as_spent():
+            return ()
+        tasks = self._small.begin(self._objects + 1, most)
+        self._objects += len(tasks)
+        self._tally.found(len(tasks))
+        if self._monitor.hears_transfers:
+            for task in tasks:
+                self._monitor.decided(Action(_TRANSFER, task.entry, NEW, task.target))
+        return tasks
 
     def _open_next(self, actions: Iterator[Decision]) -> bool:
         """Take decisions up to the next transfer, and begin it; whether there was one."""
         passed = 0
         try:
             for action in actions:
-                if isinstance(action, Unchanged):
-                    self._tally.unchanged(len(action))
-                    self._monitor.deliver()
-                    passed += len(action)
-                elif action.kind is _TRANSFER:
+                if isinstance(action, New):
+                    self._small.expect(action)
+                    return True
+                if isinstance(action, Action) and action.kind is _TRANSFER:
                     if self._ends_as_spent():
                         return False
                     self._hear(action)
                     self._objects += 1
                     self._begin(self._objects, action.entry, action.target)
                     return True
-                else:
-                    self._hear(action)
-                    passed += 1
+                passed += self._pass_by(action)
                 if passed >= LOOK_EVERY or self._stop.is_set():
                     passed = 0
                     self._look_around()  # there may be millions that need no transfer
@@ -242,6 +246,15 @@ class Traffic:
         except OsssyncError as error:  # a listing that broke off
             self._end_early(_interrupted() if self._stop.is_set() else failure_of(error))
         return False
+
+    def _pass_by(self, decision: Action | Unchanged) -> int:
+        """Hear of entries that need no transfer; how many."""
+        if isinstance(decision, Unchanged):
+            self._tally.unchanged(len(decision))
+            self._monitor.deliver()
+            return len(decision)
+        self._hear(decision)
+        return 1
 
     def _hear(self, action: Action) -> None:
         self._tally.decided(action)
@@ -258,9 +271,9 @@ class Traffic:
 
     def _open_left(self) -> bool:
         """When all is decided: put away what an earlier run left of objects not wanted any more."""
-        if self.fatal is not None or not self._left:
+        if self.fatal is not None or not self._records.has_left:
             return False
-        _, unfinished = self._left.popitem()
+        unfinished = self._records.claim_any()
         self._objects += 1
         self._add(Assembly(clean_up_task(self._objects, unfinished), unfinished.part_size))
         return True
@@ -268,13 +281,13 @@ class Traffic:
     def _begin(self, number: int, entry: Entry, target: str) -> None:
         direction, settings = self._direction, self._settings
         fresh = fresh_step(entry, direction, settings)
-        left = self._left.pop(target, None) if self._left else None
+        left = self._records.claim(target)
         is_restart = number in self._restarts
         if fresh is Step.WHOLE and left is None and not is_restart:  # by far the most
             self._next_small = Task(number, fresh, entry, target)
             return
         if is_restart:  # what could not be put away is put away now
-            left = self._journal.unfinished(self._job_key, target)
+            left = self._records.now(target)
         task = first_task(number, entry, target, direction, settings, left)
         self._add(Assembly(task, part_size_of(entry, direction, settings), fresh))
 
@@ -287,30 +300,43 @@ class Traffic:
         if moved_bytes:
             self._budget.moved(moved_bytes)
             self._monitor.moved(moved_bytes)
+        self._in_flight -= len(outcomes)
+        for is_well, group in groupby(outcomes, self._small.has_arrived):
+            if is_well:
+                self._arrive(list(group))
+            else:
+                for outcome in group:
+                    self._take_one(outcome)
+
+    def _arrive(self, outcomes: Sequence[Outcome]) -> None:
+        """Small objects did; nearly always all."""
         for outcome in outcomes:
-            self._in_flight -= 1
-            number = outcome.task.object_number
-            if self._small.pop(number, None) is None:
-                self._feed(self._open[number], outcome)
-                continue
-            if outcome.failure is not None:
-                self._end_if_fatal(outcome.failure)
+            self._small.take(outcome.task.object_number)
+        self._tally.arrived(outcomes)
+        self._monitor.arrived(outcomes)
+        self._prospects.arrived()
+
+    def _take_one(self, outcome: Outcome) -> None:
+        number = outcome.task.object_number
+        if self._small.take(number):
+            self._end_if_fatal(outcome)
             self._settle(number, outcome)
+        else:
+            self._feed(self._open[number], outcome)
 
     def _feed(self, assembly: Assembly, outcome: Outcome) -> None:
         """An object of several tasks has come further."""
         assembly.feed(outcome)
         if outcome.failure is None:
             self._count_proven(outcome)
-            self._record(outcome)
-        else:  # it knows of its own failure by now
-            self._end_if_fatal(outcome.failure)
+            self._records.add(outcome)
+        self._end_if_fatal(outcome)  # it knows of its own failure by now
         self._go_on(assembly)
 
-    def _end_if_fatal(self, failure: Failure) -> None:
-        """End the run early if every other object would meet this as well."""
-        if failure.error in FATAL_ERRORS:
-            self._end_early(failure)
+    def _end_if_fatal(self, outcome: Outcome) -> None:
+        """End the run early if every other object would meet this failure as well."""
+        if outcome.failure is not None and outcome.failure.error in FATAL_ERRORS:
+            self._end_early(outcome.failure)
 
     def _count_proven(self, outcome: Outcome) -> None:
         """What an earlier run moved is in its place as well, and whoever watches expects it."""
@@ -326,21 +352,9 @@ class Traffic:
             first = assembly.first
             self._ending.discard(assembly.object_number)
             if first.step is not Step.WHOLE and not assembly.left_behind:
-                self._journal.finished(self._job_key, first.target)
+                self._records.end(first.target)
             if first.step is not Step.ABORT:  # what an earlier run left is in no sum of this one
                 self._settle(assembly.object_number, assembly.outcome)
-
-    def _record(self, outcome: Outcome) -> None:
-        """Write down how far a large object has come, so that the next run could go on."""
-        task = outcome.task
-        if task.step in (Step.START, Step.RESUME) and outcome.pinned is not None:
-            part_size = part_size_of(task.entry, self._direction, self._settings)
-            self._journal.resumed(
-                self._job_key,
-                Unfinished(task.target, task.entry, outcome.pinned, part_size, outcome.receipts),
-            )
-        elif outcome.receipt is not None:
-            self._journal.part_done(self._job_key, task.target, outcome.receipt)
 
     def _settle(self, number: int, outcome: Outcome) -> None:
         """An object is over: begin it again if its source changed, else count it."""
@@ -372,15 +386,14 @@ class Traffic:
         self.fatal = reason
         self._engine.stop()
         put_away = self._put_away()
-        keep = self._journal.records and reason.error != DiskFullError.__name__
+        keep = self._records.are_kept and reason.error != DiskFullError.__name__
         for assembly in list(self._open.values()):
             assembly.stop(put_away, keep=keep)
             self._go_on(assembly)
 
     def _put_away(self) -> Failure:
         """Why an object was not finished that nothing is wrong with."""
-        reason = self.fatal or _interrupted()
-        return replace(reason, message="not finished, as the run ended early")
+        return replace(self.fatal or _interrupted(), message="not finished, as the run ended early")
 
 
 def _interrupted(why: str = "interrupted") -> Failure:

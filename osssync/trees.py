@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from osssync.columns import Columns
 from osssync.config import Compare, Fsync, Job, LocalAddress, OssAddress, expand
 from osssync.errors import LocalFileError, NotFoundError, UnsafeKeyError, UsageError
-from osssync.keys import relative_directory, relative_path, upload_key
+from osssync.keys import LONGEST_PLAIN_PREFIX, relative_directory, relative_path, upload_key
 from osssync.local.case import ignores_case
 from osssync.local.files import DestinationRoot
 from osssync.local.part_names import PartNames
@@ -43,7 +43,8 @@ class Trees(Struct, frozen=True):
     """A job's source and destination, ready to be listed.
 
     Both listings are sorted by key and may be taken once. ``target_of`` gives the key or path of
-    an entry relative to the destination, and raises UnsafeKeyError where it has none.
+    an entry relative to the destination, and raises UnsafeKeyError where it has none. If
+    ``keeps_plain_keys``, that is its own one for each of which ``keys.are_plain`` is sure.
     ``open_steps`` may create the destination directory, and ``ignores_case``, asked after it, a
     file for an instant; nothing else here writes.
     """
@@ -55,6 +56,7 @@ class Trees(Struct, frozen=True):
     open_steps: Callable[[], Steps]
     open_remover: Callable[[threading.Event], Remover]
     ignores_case: Callable[[], bool] = _tells_case_apart  # whether "A" and "a" are one file there
+    keeps_plain_keys: bool = False
 
 
 def open_trees(
@@ -153,6 +155,7 @@ def _download(
             open_steps=lambda: steps(prefix, path),
             open_remover=lambda _stop: FileRemover(RemovalRoot(str(path), backup)),
             ignores_case=lambda: ignores_case(str(path), names.probe),
+            keeps_plain_keys=True,
         )
     entry = _single_object(connection, bucket, source, job.options.transfer.retries)
     folder, name = path.parent, path.name
@@ -187,6 +190,7 @@ def _upload(
             look=_look_at_file(root, follow_symlinks=follow),
             open_steps=lambda: Upload(root, bucket, prefix, follow, headers, wait),
             open_remover=lambda stop: _object_remover(job, connection, (bucket, prefix), stop),
+            keeps_plain_keys=_is_short(prefix),
         )
     entry = file_entry(str(path), path.name, follow_symlinks=follow)
     retries = job.options.transfer.retries
@@ -217,6 +221,7 @@ def _copy(job: Job, connection: Connection, source: OssAddress, destination: Oss
             look=_look_at_object(origin, source_prefix),
             open_steps=lambda: Copy(origin, source_prefix, bucket, prefix, headers),
             open_remover=lambda stop: _object_remover(job, connection, (bucket, prefix), stop),
+            keeps_plain_keys=_is_short(prefix),
         )
     retries = job.options.transfer.retries
     entry = _single_object(connection, origin, source, retries)
@@ -286,6 +291,10 @@ def _safe_target(entry: Entry) -> str:
     else:
         relative_path(entry.key)
     return entry.key
+
+
+def _is_short(prefix: str) -> bool:
+    return len(prefix.encode(errors="surrogateescape")) <= LONGEST_PLAIN_PREFIX
 
 
 def _uploadable(prefix: str, key: str) -> str:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osssync.columns import NO_ENTRIES, Columns, Unchanged
+from osssync.columns import NO_ENTRIES, Columns, New, Unchanged, one_by_one
 from osssync.model import Action, ActionKind, Entry, EntryKind
 
 entries = st.lists(
@@ -66,6 +66,19 @@ def test_columns_are_equal_if_their_entries_are():
     assert Columns.of(rows) != other_way[:1]
     assert Columns.of(rows) != rows
     assert list(NO_ENTRIES) == []
+
+
+def test_new_files_are_as_many_transfers():
+    """Each under its own key."""
+    rows = [Entry("a", 1, 2), Entry("b/c", 1, 2)]
+
+    expected = [Action(ActionKind.TRANSFER, row, "why", row.key) for row in rows]
+
+    assert expected == list(New(Columns.of(rows), "why"))
+    skips = Unchanged(Columns.of(rows), "why")
+    assert [*expected, *skips, expected[0]] == list(
+        one_by_one([New(Columns.of(rows), "why"), skips, expected[0]])
+    )
 
 
 def test_unchanged_files_are_as_many_skips():

@@ -8,8 +8,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from msgspec.structs import replace as changed
 
-from osssync.columns import Columns, Unchanged
-from osssync.config import Compare, DeleteSettings, Job, LocalAddress, Options, OssAddress
+from osssync.columns import Columns, New, Unchanged, one_by_one
+from osssync.config import (
+    Compare,
+    DeleteSettings,
+    Job,
+    LocalAddress,
+    Options,
+    OssAddress,
+    TransferSettings,
+)
 from osssync.decisions import decide_all
 from osssync.errors import OsssyncError, UnsafeKeyError
 from osssync.extras import Extras
@@ -73,15 +81,16 @@ def _job(direction, compare=Compare.TIME, filters=FILTERS[0]):
     return Job(*ADDRESSES[direction], options=options)
 
 
-def _trees(source, destination, *, ignores_case=False, target_of=lambda entry: entry.key):
+def _trees(source, destination, *, ignores_case=False, target_of=None, keeps_plain_keys=False):
     return Trees(
         source=lambda: iter(source),
         destination=lambda: iter(destination),
-        target_of=target_of,
+        target_of=target_of or (lambda entry: entry.key),
         look=lambda entry: entry,
         open_steps=lambda: pytest.fail("nothing is moved"),
         open_remover=lambda _stop: pytest.fail("nothing is removed"),
         ignores_case=lambda: ignores_case,
+        keeps_plain_keys=keeps_plain_keys,
     )
 
 
@@ -107,14 +116,6 @@ def _one_by_one(here, there, job):
     return actions, extras, facts
 
 
-def _each(decisions):
-    return [
-        action
-        for decision in decisions
-        for action in (decision if isinstance(decision, Unchanged) else [decision])
-    ]
-
-
 @given(
     st.data(),
     trees(),
@@ -129,8 +130,9 @@ def test_decisions_and_extras_are_those_of_each_pair(data, listings, direction, 
     expected_actions, expected_extras, expected_facts = _one_by_one(here, there, job)
 
     with Extras(job.options.deletes, filters) as extras:
-        given_trees = _trees(data.draw(cut(here)), data.draw(cut(there)))
-        actions = _each(decide_all(job, given_trees, extras))
+        keeps = data.draw(st.booleans())
+        given_trees = _trees(data.draw(cut(here)), data.draw(cut(there)), keeps_plain_keys=keeps)
+        actions = list(one_by_one(decide_all(job, given_trees, extras)))
         doomed = list(extras)
         facts = extras.facts(failures=0)
 
@@ -170,6 +172,36 @@ def test_of_what_is_new_each_file_is_named():
     expected = [Action(ActionKind.TRANSFER, one, "new", f"below/{one.key}") for one in MANY]
     expected[7] = Action(ActionKind.REFUSE, MANY[7], "no name for it")
     assert expected == decisions
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_what_is_new_is_one_decision_where_every_key_keeps(direction):
+    """However many files: nothing is to be asked of any of them."""
+    (decision,) = _decisions(_job(direction), MANY, [], keeps_plain_keys=True)
+
+    assert isinstance(decision, New)
+    expected = [Action(ActionKind.TRANSFER, one, "new", one.key) for one in MANY]
+    assert expected == list(decision)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        changed(MANY[7], size=TransferSettings().bigfile_threshold),
+        changed(MANY[7], key="d/007\\"),
+        changed(MANY[7], key="d/007é"),
+        changed(MANY[7], kind=EntryKind.DIRECTORY, key="d/007/"),
+    ],
+    ids=lambda odd: odd.key,
+)
+def test_new_files_of_which_one_is_odd_are_decided_about_one_by_one(odd):
+    """One that travels in parts, or whose key is in doubt: the same decisions about each."""
+    files = [*MANY[:7], odd, *MANY[8:]]
+
+    decisions = _decisions(_job(Direction.DOWNLOAD), files, [], keeps_plain_keys=True)
+
+    assert files == [action.entry for action in one_by_one(decisions)]
+    assert any(isinstance(one, Action) and one.entry == odd for one in decisions)
 
 
 def test_of_what_is_new_no_file_is_larger_than_an_object_can_be():
@@ -239,4 +271,4 @@ def test_a_listing_that_breaks_off_is_an_error_after_what_came_before():
         with pytest.raises(OsssyncError, match="no answer"):
             heard.extend(decide_all(job, given_trees, extras))
 
-    assert MANY[:100] == [action.entry for action in _each(heard)]
+    assert MANY[:100] == [action.entry for action in one_by_one(heard)]

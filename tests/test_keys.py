@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from osssync.errors import UnsafeKeyError
 from osssync.keys import (
+    LONGEST_PLAIN_PREFIX,
+    are_plain,
     display,
     is_part_file,
     join,
@@ -174,3 +176,49 @@ def test_a_token_that_would_not_be_recognised_is_refused():
     """Or the file would stay as debris for ever."""
     with pytest.raises(ValueError, match="16 lower case"):
         part_file_name("../../etc/passwd")
+
+
+COMPONENT = st.sampled_from(
+    ["", ".", "..", "a", "..b", ".osssync-", PART, "x" * 254, "é", "\n", "b\\"]
+)
+KEYS = st.lists(st.lists(COMPONENT, min_size=1, max_size=3).map("/".join), min_size=1, max_size=4)
+
+
+@given(KEYS | st.lists(st.text(max_size=5), min_size=1, max_size=3))
+def test_plain_keys_are_names_here_and_at_oss(keys):
+    """What is said of all of them at once holds for each: nobody refuses any."""
+    if are_plain(keys):
+        for key in keys:
+            assert "/".join(relative_path(key)) == key
+            for prefix in ("", "p" * LONGEST_PLAIN_PREFIX):
+                assert upload_key(prefix, key) == prefix + "/" * bool(prefix) + key
+
+
+def test_common_keys_are_plain():
+    """A run of them is looked at once."""
+    assert are_plain(["a", "d000/f000001", "x" * 255, ".hidden", "..b/...", "new\nline", "a b+%41"])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "a/..",
+        "../a",
+        "./a",
+        PART,
+        f"d/{PART}",
+        "x" * 256,
+        "a\0",
+        "a\\",
+        "é",
+    ],
+)
+def test_a_doubtful_key_is_not_plain_among_others(key):
+    """Then each of them is looked at."""
+    assert not are_plain([key])
+    assert not are_plain(["a", key, "b"])

@@ -175,12 +175,16 @@ def test_a_bar_ends_at_its_end_when_what_is_resumed_changes(emulator, download):
 class Ear(SilentMonitor):
     """Writes down what it hears."""
 
-    def __init__(self, *, hears_skips):
+    def __init__(self, *, hears_skips=True, hears_transfers=True):
         self.hears_skips = hears_skips
+        self.hears_transfers = hears_transfers
         self.heard = []
 
     def decided(self, action):
         self.heard.append(action.kind)
+
+    def ended(self, outcome):
+        self.heard.append(outcome.task.entry.key)
 
     def warned(self, message):
         self.heard.append(message)
@@ -223,3 +227,73 @@ def test_sums_are_the_same_whether_skips_are_heard_or_not(emulator, tmp_path, dr
     assert (100, 98, 2) == (heard.found, heard.skipped, heard.transferred)
     assert (0, 2) == tuple(map(no_ears.heard.count, (ActionKind.SKIP, ActionKind.TRANSFER)))
     assert (98, 2) == tuple(map(all_ears.heard.count, (ActionKind.SKIP, ActionKind.TRANSFER)))
+
+
+@pytest.mark.parametrize("hears_transfers", [True, False])
+def test_many_new_files_are_begun_together_and_each_is_heard_of(
+    emulator, download, hears_transfers
+):
+    """Decisions only by whoever wants to hear them, ends by everybody."""
+    put(emulator, **{f"{number:03}": b"1" for number in range(MANY)})
+    ear = Ear(hears_transfers=hears_transfers)
+
+    report = download(monitor=ear)
+
+    assert (0, MANY, MANY) == (report.exit_code, report.totals.found, report.totals.transferred)
+    assert (MANY, MANY) == (report.totals.moved_bytes, len(set(ear.heard) - {ActionKind.TRANSFER}))
+    assert MANY * hears_transfers == ear.heard.count(ActionKind.TRANSFER)
+
+
+def test_a_rehearsal_counts_many_new_files_as_the_run_does(emulator, tmp_path):
+    """Found, transferred and bytes; heard of one by one, as they would be printed."""
+    put(emulator, **{f"{number:03}": b"12" for number in range(MANY)})
+    options = replace(options_for(emulator), dry_run=True)
+    job = Job(OssAddress("bucket", "t"), LocalAddress(str(tmp_path / "out")), options=options)
+    ear = Ear(hears_skips=False)
+
+    totals = run(job, ear).totals
+
+    assert (MANY, MANY, 2 * MANY) == (totals.found, totals.transferred, totals.moved_bytes)
+    assert MANY == ear.heard.count(ActionKind.TRANSFER)
+
+
+def test_a_limit_ends_a_run_among_many_new_files(emulator, download):
+    """What was not begun is in no sum."""
+    put(emulator, **{f"{number:03}": b"1" * 10 for number in range(MANY)})
+
+    report = download(jobs=2, max_transfer_bytes=100)
+
+    assert 8 == report.exit_code
+    assert report.totals.found == report.totals.transferred
+    assert 10 <= report.totals.transferred < MANY
+
+
+def test_failures_among_many_new_files_are_told_with_their_objects(emulator, download):
+    """The others arrive, in whatever order answers come."""
+    put(emulator, **{f"{number:03}": b"1" for number in range(MANY)})
+    for key in ("t/003", "t/222"):
+        emulator.faults.inject(
+            Effect.ERROR, operation="GetObject", key=key, status=404, code="NoSuchVersion"
+        )
+
+    report = download(jobs=8)
+
+    assert ["003", "222"] == sorted(failed.key for failed in report.failures)
+    assert (MANY, MANY - 2, 2) == (
+        report.totals.found, report.totals.transferred, report.totals.failed
+    )  # fmt: skip
+
+
+def test_what_an_earlier_run_left_of_an_object_that_is_small_now_is_put_away(
+    emulator, download, tmp_path
+):
+    """Among many new files, too: nothing stays behind."""
+    put(emulator, large=bytes(8 * PART), **{f"{number:03}": b"1" for number in range(MANY)})
+    assert 8 == download(max_transfer_bytes=3 * PART).exit_code
+    put(emulator, large=b"small")
+
+    report = download()
+
+    assert 0 == report.exit_code
+    assert b"small" == tree_bytes(tmp_path / "out")["large"]
+    assert MANY + 1 == len(tree_bytes(tmp_path / "out"))

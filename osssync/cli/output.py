@@ -42,6 +42,7 @@ class Printer:
         self._verbose = verbose
         self._bar = bar
         self.hears_skips = verbose and not quiet
+        self.hears_transfers = bar is not None or job.options.dry_run
         self._verb = _VERBS[job.direction]
         self._source = _root(str(job.source), recursive=job.recursive)
         self._destination = _root(str(job.destination), recursive=job.recursive)

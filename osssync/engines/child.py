@@ -248,8 +248,10 @@ class _Service:
 
     def _obey(self, message: bytes) -> None:
         kind, *content = messages.unpack(message)
-        if kind == messages.TASKS:
-            self._submit([messages.unpack_task(packed) for packed in content[0]])
+        if kind == messages.FILES:
+            self._submit(messages.unpack_files(content[0]))
+        elif kind == messages.PARTS:
+            self._submit(messages.unpack_parts(content[0]))
         elif kind == messages.WIDTH:
             self._fibers.wanted, self._threads.wanted = content
             self._worker.widen(max(content))
@@ -263,7 +265,7 @@ class _Service:
 
     def _submit(self, tasks: Sequence[Task]) -> None:
         self._holds += len(tasks)
-        brief = [task for task in tasks if self._worker.is_brief(task)]
+        brief = self._worker.brief_of(tasks)
         if brief:
             self._fibers.submit(brief)
         if len(brief) < len(tasks):

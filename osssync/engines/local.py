@@ -69,13 +69,17 @@ class LocalEngine:
         """Whether a fiber does the task, if there are fibers."""
         return self._worker.is_brief(task)
 
+    def brief_of(self, tasks: Sequence[Task]) -> list[Task]:
+        """Those of them that a fiber does."""
+        return self._worker.brief_of(tasks)
+
     def submit(self, batch: Sequence[Task]) -> None:
         """Queue tasks; workers start as they are needed, so a small job starts few."""
         self._outstanding += len(batch)
         if not fibers.AVAILABLE:
             self._threads.submit(batch)
             return
-        brief = [task for task in batch if self._worker.is_brief(task)]
+        brief = self._worker.brief_of(batch)
         if brief:
             self._begin_fibers().submit(brief)
         if len(brief) < len(batch):

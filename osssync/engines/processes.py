@@ -114,6 +114,10 @@ class Processes:
     def submit(self, batch: Sequence[Task]) -> None:
         """Spread tasks; never blocks."""
         self._outstanding += len(batch)
+        is_under_way = self._lead > LEAD and self._children and not self._is_stopping
+        if is_under_way and len(self._local.brief_of(batch)) == len(batch):  # nearly always
+            self._spread(batch)
+            return
         here: list[Task] = []
         brief: list[Task] = []
         for task in batch:
@@ -211,16 +215,14 @@ class Processes:
             thread.start()
 
     def _spread(self, tasks: Sequence[Task]) -> None:
-        """Brief ones, each to the child that has least, in one message a child."""
+        """Brief ones, so that all children have as many; neighbours stay together."""
         loads = [len(child.tasks) for child in self._children]
-        batches: list[list[object]] = [[] for _ in loads]
-        for task in tasks:
-            least = loads.index(min(loads))
-            loads[least] += 1
-            batches[least].append(self._packed(task, self._children[least]))
-        for child, batch in zip(self._children, batches, strict=True):
-            if batch:
-                _tell(child, messages.TASKS, batch)
+        level = -(-(sum(loads) + len(tasks)) // len(loads))
+        start = 0
+        for child, load in zip(self._children, loads, strict=True):
+            share = tasks[start : start + max(0, level - load)]
+            start += len(share)
+            self._give(child, share)
 
     def _give_long(self) -> None:
         """To children that may run dry, in batches; first to who has fewest bytes ahead."""
@@ -230,22 +232,29 @@ class Processes:
         least = self._crew.width.long * AHEAD_BYTES
         most = least + self._crew.width.long * BATCH_BYTES
         hungry = [child for child in self._children if _bytes_ahead(child) < least]
-        batches: dict[Child, list[object]] = {child: [] for child in hungry}
+        batches: dict[Child, list[Task]] = {child: [] for child in hungry}
         while self._waiting and hungry:
             child = min(hungry, key=_bytes_ahead)
             if _bytes_ahead(child) >= most:
                 break
             task = self._waiting.popleft()
             child.bytes_given += _bytes_of(task)
-            batches[child].append(self._packed(task, child))
+            batches[child].append(task)
         for child, batch in batches.items():
-            if batch:
-                _tell(child, messages.TASKS, batch)
+            self._give(child, [task for task in batch if task.step is Step.WHOLE])
+            self._give(child, [task for task in batch if task.step is not Step.WHOLE])
 
-    def _packed(self, task: Task, child: Child) -> object:
-        number = self._numbers = self._numbers + 1
-        child.tasks[number] = task
-        return messages.pack_task(number, task)
+    def _give(self, child: Child, tasks: Sequence[Task]) -> None:
+        """Tasks of one kind, whole files or parts, in one message."""
+        if not tasks:
+            return
+        first = self._numbers + 1
+        self._numbers += len(tasks)
+        child.tasks.update(enumerate(tasks, first))
+        if tasks[0].step is Step.WHOLE:
+            _tell(child, messages.FILES, messages.pack_files(first, tasks))
+        else:
+            _tell(child, messages.PARTS, messages.pack_parts(first, tasks))
 
     def _read(self, child: Child) -> None:
         """All that a child says, until its end."""
@@ -254,7 +263,7 @@ class Processes:
                 kind, *content = messages.unpack(child.pipe.recv_bytes())
                 if kind == messages.OUTCOMES:
                     child.effort = Effort(*content[0])
-                    outcomes = [messages.unpack_outcome(one, child.tasks) for one in content[1]]
+                    outcomes = messages.unpack_outcomes(content[1:], child.tasks)
                     if _bytes_ahead(child):  # else all are brief
                         child.bytes_done += sum(
                             _bytes_of(one.task)

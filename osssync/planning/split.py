@@ -51,9 +51,14 @@ def fresh_step(entry: Entry, direction: Direction, settings: TransferSettings) -
 
     Server-side copies move nothing through us, so only OSS's own limit cuts them into parts.
     """
+    is_small = entry.kind is EntryKind.DIRECTORY or is_whole(entry.size, direction, settings)
+    return Step.WHOLE if is_small else Step.START
+
+
+def is_whole(size: int, direction: Direction, settings: TransferSettings) -> bool:
+    """Whether a file of so many bytes travels in one request."""
     limit = COPY_WHOLE_BYTES if direction is Direction.COPY else settings.bigfile_threshold
-    small = entry.kind is EntryKind.DIRECTORY or entry.size < limit or entry.size == 0
-    return Step.WHOLE if small else Step.START
+    return size < limit or size == 0
 
 
 def part_size_of(entry: Entry, direction: Direction, settings: TransferSettings) -> int:

@@ -82,6 +82,11 @@ class Worker:
         """Whether the task keeps no thread busy: it mostly waits for an answer."""
         return task.step is Step.WHOLE and self._steps.is_brief(task.entry)
 
+    def brief_of(self, tasks: Sequence[Task]) -> list[Task]:
+        """Those of them that are brief."""
+        is_brief = self._steps.is_brief
+        return [task for task in tasks if task.step is Step.WHOLE and is_brief(task.entry)]
+
     def widen(self, most: int) -> None:
         """Let so many requests be in flight, beside two listings."""
         self._connection.pace.widen(most + LISTINGS)

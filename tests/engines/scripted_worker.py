@@ -39,6 +39,9 @@ class ScriptedWorker:
     def is_brief(self, task):
         return task.step is Step.WHOLE and not task.entry.key.startswith("long")
 
+    def brief_of(self, tasks):
+        return [task for task in tasks if self.is_brief(task)]
+
     def line(self):
         """None: everything is scripted in ``run``."""
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from queue import SimpleQueue
 
 import pytest
@@ -141,6 +142,25 @@ def test_long_tasks_are_kept_until_a_child_may_run_dry(engine, crew, worker, mon
     assert list(range(40)) == numbers(fetch(engine, 40))
 
 
+def test_brief_tasks_are_spread_evenly_and_neighbours_stay_together(
+    engine, crew, worker, monkeypatch
+):
+    """Whatever a child still has; files of one directory are written together."""
+    monkeypatch.setattr(processes, "LEAD", 0)
+    engine.submit(tasks("hang", 3))
+    engine.submit(tasks("hang", 50)[3:])
+
+    held = [child.tasks for child in crew.call()]
+
+    assert {25} == {len(tasks) for tasks in held}
+    for one in held:
+        numbers_held = [task.object_number for task in one.values()]
+        breaks = sum(b - a > 1 for a, b in pairwise(numbers_held))
+        assert breaks <= 1
+    worker.release()
+    assert list(range(50)) == numbers(fetch(engine, 50))
+
+
 def test_long_tasks_are_given_and_told_of_in_batches(engine, worker, monkeypatch):
     """Each message wakes threads, which take turns at the lock with those that work."""
     given, told = [], []
@@ -163,7 +183,7 @@ def test_long_tasks_are_given_and_told_of_in_batches(engine, worker, monkeypatch
     worker.release()
 
     assert list(range(400)) == numbers(fetch(engine, 400))
-    assert given.count(messages.TASKS) < 100
+    assert 0 < given.count(messages.FILES) < 100
     assert told.count(messages.OUTCOMES) < 100
 
 
@@ -252,10 +272,10 @@ worker = ScriptedWorker(Path(sys.argv[1]))
 made = []
 for _ in range(3):
     made.append(fork(lambda pipe: serve(pipe, lambda warn: worker), made))
-packed = [messages.pack_task(n, task) for n, task in enumerate(tasks("hang", 2))]
+packed = messages.pack_files(0, tasks("hang", 2))
 for child in made[:2]:
     child.pipe.send_bytes(messages.pack(messages.WIDTH, 2, 2))
-    child.pipe.send_bytes(messages.pack(messages.TASKS, packed))
+    child.pipe.send_bytes(messages.pack(messages.FILES, packed))
 while worker.count("begun") < 4:
     time.sleep(0.01)
 print(*(child.pid for child in made), flush=True)
