@@ -161,8 +161,8 @@ class Columns(Sequence[Entry]):
 NO_ENTRIES = Columns([], [], [])
 
 
-class Unchanged:
-    """Decisions to skip consecutive files, all for one reason; ``Action``s for whoever asks.
+class _Many:
+    """A decision about consecutive files; ``Action``s for whoever asks.
 
     Args:
         files: of the source; plain ones.
@@ -178,30 +178,24 @@ class Unchanged:
     def __len__(self) -> int:
         return len(self.files)
 
+
+class Unchanged(_Many):
+    """To skip them, all for one reason."""
+
+    __slots__ = ()
+
     def __iter__(self) -> Iterator[Action]:
         return (Action(ActionKind.SKIP, entry, self.reason) for entry in self.files)
 
 
-class New:
-    """Decisions to transfer consecutive files, each in one request and under the key it has.
+class New(_Many):
+    """To transfer them, each in one request and under the key it has."""
 
-    Args:
-        files: of the source; plain ones.
-        reason: in words for the user.
-    """
-
-    __slots__ = ("files", "reason")
-
-    def __init__(self, files: Columns, reason: str) -> None:
-        self.files = files
-        self.reason = reason
+    __slots__ = ()
 
     def __iter__(self) -> Iterator[Action]:
-        return map(self.action, self.files)
-
-    def action(self, entry: Entry) -> Action:
-        """The decision about one of them."""
-        return Action(ActionKind.TRANSFER, entry, self.reason, entry.key)
+        for entry in self.files:
+            yield Action(ActionKind.TRANSFER, entry, self.reason, entry.key)
 
 
 Decision = Action | Unchanged | New

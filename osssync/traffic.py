@@ -227,7 +227,7 @@ class Traffic:
         try:
             for action in actions:
                 if isinstance(action, New):
-                    self._small.expect(action)
+                    self._small.expect(action.files)
                     return True
                 if isinstance(action, Action) and action.kind is _TRANSFER:
                     if self._ends_as_spent():

@@ -6,7 +6,7 @@ begin_one ─────────────────┘
 
 from collections.abc import Iterable, Sequence
 
-from osssync.columns import NO_ENTRIES, New
+from osssync.columns import NO_ENTRIES, Columns
 from osssync.model import Outcome, Step, Task
 
 
@@ -15,7 +15,8 @@ class Small:
 
     def __init__(self) -> None:
         self._tasks: dict[int, Task] = {}
-        self._new = New(NO_ENTRIES, "")
+        self._files = NO_ENTRIES
+        self._at = 0  # of them, the next to be begun
 
     @property
     def in_flight(self) -> Iterable[Task]:
@@ -25,19 +26,18 @@ class Small:
     @property
     def waits(self) -> bool:
         """Whether there is any to be begun."""
-        return len(self._new.files) > 0
+        return self._at < len(self._files)
 
-    def expect(self, new: New) -> None:
-        """These files come next."""
-        self._new = new
+    def expect(self, files: Columns) -> None:
+        """These come next."""
+        self._files, self._at = files, 0
 
     def begin(self, first: int, most: int) -> Sequence[Task]:
         """So many of what comes next are in flight from now on, called ``first`` and so on."""
-        files = self._new.files
-        self._new = New(files[most:], self._new.reason)
+        files = self._files[self._at : self._at + most]  # the rest stays: it may be a million
+        self._at += len(files)
         tasks = [
-            Task(number, Step.WHOLE, entry, entry.key)
-            for number, entry in enumerate(files[:most], first)
+            Task(number, Step.WHOLE, entry, entry.key) for number, entry in enumerate(files, first)
         ]
         self._tasks.update(zip(range(first, first + len(tasks)), tasks, strict=True))
         return tasks
