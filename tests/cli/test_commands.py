@@ -281,6 +281,7 @@ def test_ctrl_c_stops_soon_and_the_next_run_goes_on(emulator, osssync, tmp_path)
         assert b"run again to go on" in err
         assert b"failed: " not in err
         assert all(path.name.startswith(".osssync-") for path in out.iterdir())
+        emulator.faults.clear()
         assert 0 == osssync("sync", "oss://bucket/", out).code
         assert {"large": body} == tree_bytes(out)
         moved = sum(one.sent for one in emulator.requests[seen:] if one.status == 206)

@@ -1,5 +1,6 @@
 """The program ends at once, and loses nothing by it."""
 
+import os
 import subprocess
 import sys
 
@@ -7,10 +8,15 @@ import pytest
 
 
 def ended(program):
-    """Exit code and output of a program that calls ``leave``."""
+    """Exit code and output of a program that calls ``leave``; its output waits in a buffer."""
     preface = "import atexit, sys, threading, time\nfrom osssync.cli.leaving import leave\n"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
-        [sys.executable, "-c", preface + program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", preface + program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert not done.stderr
     return done.returncode, done.stdout

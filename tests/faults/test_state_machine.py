@@ -255,7 +255,7 @@ def read_tree(root):
 @pytest.mark.parametrize(
     "examples",
     [
-        pytest.param(12, marks=pytest.mark.timeout(90)),
+        pytest.param(6, marks=pytest.mark.timeout(90)),
         pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
     ],
 )
