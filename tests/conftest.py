@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -17,19 +16,14 @@ from osssync.config import CredentialSettings, Options, OssSettings, TransferSet
 from osssync.emulator.emulator import Emulator
 from osssync.emulator.settings import Settings
 from tests.guard import sitecustomize
+from tests.leaks import Secrets
 from tests.oss.stub_server import StubServer
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-TOKEN = re.compile(rb"CAIS[A-Za-z0-9+/=]{64,}")  # how the emulator's security tokens look
 _issued: set[bytes] = set()  # secrets and tokens of every emulator of the suite
 _found_by_workers: list[str] = []  # leaks
 _said: list[tuple[str, bytes]] = []  # what tests and their programs printed and logged
-
-
-def leaks_in(text, secrets):
-    """The secrets and tokens that stand in some bytes."""
-    return {secret for secret in secrets if secret in text} | set(TOKEN.findall(text))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -197,12 +191,13 @@ def pytest_testnodedown(node, error):
 
 def pytest_sessionfinish(session, exitstatus):
     """No secret of any emulator may stand in anything that the suite printed or wrote."""
-    found = [name for name, text in _said if leaks_in(text, _issued)]
+    secrets = Secrets(_issued)
+    found = [name for name, text in _said if secrets.leaks_in(text)]
     factory = getattr(session.config, "_tmp_path_factory", None)
     if factory is not None:
         for path in factory.getbasetemp().rglob("*"):
             readable = path.is_file() and not path.is_symlink() and path.stat().st_size < 1 << 26
-            if readable and leaks_in(path.read_bytes(), _issued):
+            if readable and secrets.leaks_in(path.read_bytes()):
                 found.append(str(path))
     output = getattr(session.config, "workeroutput", None)
     if output is not None:  # one of several processes: whoever began it tells
