@@ -107,7 +107,7 @@ class Scene:
 
 @pytest.mark.parametrize(("operation", "size"), MOMENTS)
 def test_a_fault_that_passes_is_not_felt(emulator, options, operation, size):
-    """Any single fault at any moment: exit 0, the right bytes, nothing left lying about."""
+    """Any single fault at any moment: exit 0, the right bytes, no thread that goes on."""
     scene = Scene(emulator, options, operation, size)
 
     results = {str(fault): scene.play(fault, times=1) for fault in PASSING}

@@ -75,6 +75,7 @@ EFFECTS = {
     "expired token": {"effect": "expired_token"},
     "refuse": {"effect": "refuse"},
     "reset": {"effect": "reset"},
+    "reset before the body": {"effect": "reset", "at": 0},
     "reset in the body": {"effect": "reset", "at": 200},
     "cut at once": {"effect": "cut", "at": 0},
     "cut in the body": {"effect": "cut", "at": 200},
@@ -87,7 +88,9 @@ EFFECTS = {
 }
 LASTING = frozenset({"403", "404"})  # what once is once and for all
 NUMBERS = itertools.count()  # each case has a prefix of its own
-SPOILS_BODY = frozenset({"reset in the body", "cut at once", "cut in the body", "flip"})
+SPOILS_BODY = frozenset(
+    {"reset before the body", "reset in the body", "cut at once", "cut in the body", "flip"}
+)
 
 
 def is_harmless(moment, effect):
