@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 
-from osssync.cli.collecting import rest_collecting
+from osssync.cli.collecting import rest_collecting, resume_collecting
 from osssync.cli.leaving import leave
 from osssync.cli.lines import complain
 from osssync.cli.signals import INTERRUPTED_EXIT, interrupt_on_signals
@@ -59,6 +60,9 @@ def _run(words: list[str]) -> int:
 
 def _invoke(words: list[str]) -> object:
     """The exit code, if the command gives one."""
+    is_completion = "_OSSSYNC_COMPLETE" in os.environ  # the shell asks how a line may go on
+    if not is_completion and (plain := _plain(words)):
+        return plain()
     import typer  # here, where an interruption is understood
     from typer.main import get_command
 
@@ -66,7 +70,7 @@ def _invoke(words: list[str]) -> object:
 
     command = get_command(app)
     try:
-        if "_OSSSYNC_COMPLETE" in os.environ:  # the shell asks how a line may go on
+        if is_completion:
             return command.main(args=words, prog_name="osssync", standalone_mode=False)
         # Not main(): it has exit codes of its own for Ctrl-C (130) and for a broken pipe (1).
         with command.make_context("osssync", words) as context:
@@ -75,6 +79,25 @@ def _invoke(words: list[str]) -> object:
         return request.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None
+
+
+def _plain(words: list[str]) -> Callable[[], int | None] | None:
+    """What is to be done, if the line says so in a way that needs no typer to be understood."""
+    from osssync.cli.commands import COMMANDS
+
+    module = next((module for name, module, _ in COMMANDS if [name] == words[:1]), None)
+    if module is None:
+        return None
+    from osssync.cli.declared import Declared
+    from osssync.cli.plain_line import read
+
+    name, *rest = words
+    declared = getattr(import_module(f"osssync.cli.{module}"), name)
+    values = read(declared, rest) if isinstance(declared, Declared) else None
+    if values is None:
+        return None
+    resume_collecting()
+    return lambda: declared.call(values, rest)
 
 
 def _explain(error: Exception, words: list[str]) -> int:

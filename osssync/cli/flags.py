@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from osssync.cli.declared import flag
 from osssync.config import (
     Compare,
     CredentialSettings,
@@ -36,47 +36,41 @@ class ConnectionFlags(Struct, frozen=True):
 
     endpoint: Annotated[
         str | None,
-        typer.Option("--endpoint", "-e", help="OSS endpoint; https unless it says http://."),
+        flag("--endpoint", "-e", help="OSS endpoint; https unless it says http://."),
     ] = None
     region: Annotated[
-        str | None, typer.Option(help="Region id, such as cn-hangzhou; the instance's own if none.")
+        str | None, flag(help="Region id, such as cn-hangzhou; the instance's own if none.")
     ] = None
-    internal: Annotated[
-        bool, typer.Option("--internal", help="Use the region's internal endpoint.")
-    ] = False
-    public: Annotated[
-        bool, typer.Option("--public", help="Use the public endpoint even on ECS.")
-    ] = False
-    accelerate: Annotated[
-        bool, typer.Option("--accelerate", help="Use the transfer acceleration endpoint.")
-    ] = False
-    path_style: Annotated[
-        bool, typer.Option("--path-style", help="Put the bucket into the path.")
-    ] = False
-    signature: Annotated[SignatureVersion, typer.Option(help="Signature version.")] = (
-        SignatureVersion.V4
+    internal: Annotated[bool, flag("--internal", help="Use the region's internal endpoint.")] = (
+        False
     )
+    public: Annotated[bool, flag("--public", help="Use the public endpoint even on ECS.")] = False
+    accelerate: Annotated[
+        bool, flag("--accelerate", help="Use the transfer acceleration endpoint.")
+    ] = False
+    path_style: Annotated[bool, flag("--path-style", help="Put the bucket into the path.")] = False
+    signature: Annotated[SignatureVersion, flag(help="Signature version.")] = SignatureVersion.V4
     ca_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Trust this CA; also OSSSYNC_CA_FILE.")
+        str | None, flag(metavar="FILE", help="Trust this CA; also OSSSYNC_CA_FILE.")
     ] = None
     env_proxy: Annotated[
-        bool, typer.Option("--env-proxy", help="Reach OSS through HTTP(S)_PROXY (never metadata).")
+        bool, flag("--env-proxy", help="Reach OSS through HTTP(S)_PROXY (never metadata).")
     ] = False
     credentials: Annotated[
         str | None,
-        typer.Option(
+        flag(
             metavar="SOURCE",
             help="instance-role (default), env, profile, oidc or uri; also OSSSYNC_CREDENTIALS.",
         ),
     ] = None
     profile: Annotated[
-        str | None, typer.Option(help="Profile of ~/.aliyun/config.json (--credentials profile).")
+        str | None, flag(help="Profile of ~/.aliyun/config.json (--credentials profile).")
     ] = None
     role_name: Annotated[
-        str | None, typer.Option(help="Name of the instance's RAM role; discovered if not given.")
+        str | None, flag(help="Name of the instance's RAM role; discovered if not given.")
     ] = None
     imds_v2_only: Annotated[
-        bool, typer.Option("--imds-v2-only", help="Never fall back to metadata without a token.")
+        bool, flag("--imds-v2-only", help="Never fall back to metadata without a token.")
     ] = False
 
     def credential_settings(self) -> CredentialSettings:
@@ -118,55 +112,55 @@ class TransferFlags(Struct, frozen=True):
     """How to transfer, and what new objects are like."""
 
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Show what would be done, do nothing.")
+        bool, flag("--dry-run", "-n", help="Show what would be done, do nothing.")
     ] = False
-    size_only: Annotated[
-        bool, typer.Option("--size-only", help="Same size means same; ignore times.")
-    ] = False
+    size_only: Annotated[bool, flag("--size-only", help="Same size means same; ignore times.")] = (
+        False
+    )
     update: Annotated[
-        bool, typer.Option("--update", "-u", help="Never replace what is newer and as large.")
+        bool, flag("--update", "-u", help="Never replace what is newer and as large.")
     ] = False
     ignore_existing: Annotated[
-        bool, typer.Option("--ignore-existing", help="Only what the destination lacks.")
+        bool, flag("--ignore-existing", help="Only what the destination lacks.")
     ] = False
-    jobs: Annotated[
-        str, typer.Option("--jobs", "-j", metavar="N|auto", help="Requests in flight.")
-    ] = "auto"
+    jobs: Annotated[str, flag("--jobs", "-j", metavar="N|auto", help="Requests in flight.")] = (
+        "auto"
+    )
     parallel: Annotated[
-        int, typer.Option(help="Of these, at most so many for one object (0: all).", min=0)
+        int, flag(help="Of these, at most so many for one object (0: all).", least=0)
     ] = 0
     processes: Annotated[
-        str, typer.Option(metavar="N|auto", help="Worker processes; 1: none beside this one.")
+        str, flag(metavar="N|auto", help="Worker processes; 1: none beside this one.")
     ] = "auto"
     part_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Bytes per part of a large object [8M].")
+        str | None, flag(metavar="SIZE", help="Bytes per part of a large object [8M].")
     ] = None
     bigfile_threshold: Annotated[
-        str, typer.Option(metavar="SIZE", help="From this size on, objects travel in parts.")
+        str, flag(metavar="SIZE", help="From this size on, objects travel in parts.")
     ] = "16M"
-    retries: Annotated[int, typer.Option(help="Repeats of one failed request.", min=0, max=100)] = 9
+    retries: Annotated[int, flag(help="Repeats of one failed request.", least=0, most=100)] = 9
     follow_symlinks: Annotated[
-        bool, typer.Option("--follow-symlinks/--no-follow-symlinks", help="Upload what links name.")
+        bool, flag("--follow-symlinks/--no-follow-symlinks", help="Upload what links name.")
     ] = True
     storage_class: Annotated[
-        str | None, typer.Option(help="Standard, IA, Archive, ColdArchive, DeepColdArchive.")
+        str | None, flag(help="Standard, IA, Archive, ColdArchive, DeepColdArchive.")
     ] = None
-    acl: Annotated[
-        str | None, typer.Option(help="default, private, public-read or public-read-write.")
-    ] = None
-    content_type: Annotated[str | None, typer.Option(help="Content-Type of new objects.")] = None
-    cache_control: Annotated[str | None, typer.Option(help="Cache-Control of new objects.")] = None
+    acl: Annotated[str | None, flag(help="default, private, public-read or public-read-write.")] = (
+        None
+    )
+    content_type: Annotated[str | None, flag(help="Content-Type of new objects.")] = None
+    cache_control: Annotated[str | None, flag(help="Cache-Control of new objects.")] = None
     content_encoding: Annotated[
-        str | None, typer.Option(help="Content-Encoding of new objects (bytes stay as they are).")
+        str | None, flag(help="Content-Encoding of new objects (bytes stay as they are).")
     ] = None
     metadata: Annotated[
-        list[str], typer.Option(metavar="NAME=VALUE", help="User metadata; repeatable.")
+        list[str], flag(metavar="NAME=VALUE", help="User metadata; repeatable.")
     ] = []
     tagging: Annotated[
-        str | None, typer.Option(metavar="K=V&K=V", help="Tags of new objects, URL-encoded.")
+        str | None, flag(metavar="K=V&K=V", help="Tags of new objects, URL-encoded.")
     ] = None
-    sse: Annotated[str | None, typer.Option(help="Encrypt at rest: AES256, KMS or SM4.")] = None
-    sse_kms_key_id: Annotated[str | None, typer.Option(help="The KMS key (--sse KMS).")] = None
+    sse: Annotated[str | None, flag(help="Encrypt at rest: AES256, KMS or SM4.")] = None
+    sse_kms_key_id: Annotated[str | None, flag(help="The KMS key (--sse KMS).")] = None
 
     def settings(self) -> TransferSettings:
         """All of it as settings.
@@ -225,27 +219,23 @@ class TransferFlags(Struct, frozen=True):
 class FilterFlags(Struct, frozen=True):
     """Which objects a command looks at. Of the rules, the first that matches decides."""
 
-    include: Annotated[list[str], typer.Option(metavar="PATTERN", help="Include.")] = []
-    exclude: Annotated[list[str], typer.Option(metavar="PATTERN", help="Exclude.")] = []
+    include: Annotated[list[str], flag(metavar="PATTERN", help="Include.")] = []
+    exclude: Annotated[list[str], flag(metavar="PATTERN", help="Exclude.")] = []
     filter: Annotated[
-        list[str], typer.Option(metavar="RULE", help="'+ PATTERN', '- PATTERN', or '!'.")
+        list[str], flag(metavar="RULE", help="'+ PATTERN', '- PATTERN', or '!'.")
     ] = []
     include_from: Annotated[
-        list[str], typer.Option(metavar="FILE", help="Include patterns, one a line.")
+        list[str], flag(metavar="FILE", help="Include patterns, one a line.")
     ] = []
     exclude_from: Annotated[
-        list[str], typer.Option(metavar="FILE", help="Exclude patterns, one a line.")
+        list[str], flag(metavar="FILE", help="Exclude patterns, one a line.")
     ] = []
-    filter_from: Annotated[
-        list[str], typer.Option(metavar="FILE", help="Filter rules, one a line.")
-    ] = []
-    files_from: Annotated[
-        list[str], typer.Option(metavar="FILE", help="Only the paths in this file.")
-    ] = []
-    min_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Not smaller.")] = None
-    max_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Not larger.")] = None
-    min_age: Annotated[str | None, typer.Option(metavar="DURATION", help="Not younger.")] = None
-    max_age: Annotated[str | None, typer.Option(metavar="DURATION", help="Not older.")] = None
+    filter_from: Annotated[list[str], flag(metavar="FILE", help="Filter rules, one a line.")] = []
+    files_from: Annotated[list[str], flag(metavar="FILE", help="Only the paths in this file.")] = []
+    min_size: Annotated[str | None, flag(metavar="SIZE", help="Not smaller.")] = None
+    max_size: Annotated[str | None, flag(metavar="SIZE", help="Not larger.")] = None
+    min_age: Annotated[str | None, flag(metavar="DURATION", help="Not younger.")] = None
+    max_age: Annotated[str | None, flag(metavar="DURATION", help="Not older.")] = None
 
     def filters(self, argv: tuple[str, ...]) -> Filters:
         """The rules in the order of the command line, and the bounds.
@@ -270,14 +260,14 @@ class FilterFlags(Struct, frozen=True):
 class OutputFlags(Struct, frozen=True):
     """What to print."""
 
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False
+    json: Annotated[bool, flag("--json", help="One JSON object a line on stdout.")] = False
+    quiet: Annotated[bool, flag("--quiet", "-q", help="Print failures only.")] = False
     no_progress: Annotated[
-        bool, typer.Option("--no-progress", help="No progress bar even on a terminal.")
+        bool, flag("--no-progress", help="No progress bar even on a terminal.")
     ] = False
     verbose: Annotated[
         int,
-        typer.Option("--verbose", "-v", count=True, help="Also skips, and why; -vv: log."),
+        flag("--verbose", "-v", is_counted=True, help="Also skips, and why; -vv: log."),
     ] = 0
 
 

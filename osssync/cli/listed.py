@@ -4,34 +4,11 @@ A command line asks for one. Loading the modules and building the parameters of 
 longer than most runs.
 """
 
-from collections.abc import Callable
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 import typer
 from typer.core import TyperCommand
-from typer.main import get_command
-
-from osssync.cli.collecting import resume_collecting
-from osssync.cli.values import spare_conversions
-
-ARGV = "osssync.argv"
-"""Where a ``Command`` keeps the words of its command line in ``Context.meta``."""
-
-
-class Command(TyperCommand):
-    """A command that remembers its words, because the order of filter rules is their meaning."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Keep the words, then parse as usual."""
-        ctx.meta[ARGV] = tuple(args)
-        spare_conversions(self.get_params(ctx))
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401 - typer's
-        """Run it; the collector, if it was put to rest, works again."""
-        resume_collecting()
-        return super().invoke(ctx)
 
 
 class Listed(TyperCommand):
@@ -51,15 +28,11 @@ class Listed(TyperCommand):
     def load(self) -> TyperCommand:
         """The command itself."""
         if self._loaded is None:
+            from osssync.cli.for_typer import built
+
             name = str(self.name)
-            function: Callable[..., None] = getattr(
-                import_module(f"osssync.cli.{self._module}"), name
-            )
-            alone = typer.Typer(
-                add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-            )
-            alone.command(name, cls=Command)(function)
-            self._loaded = cast("TyperCommand", get_command(alone))
+            module = import_module(f"osssync.cli.{self._module}")
+            self._loaded = built(name, getattr(module, name))
         return self._loaded
 
     def make_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - of the parser

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from msgspec import Struct
 
+from osssync.cli.declared import Word, flag, takes
 from osssync.cli.flags import ConnectionFlags
-from osssync.cli.groups import takes
 from osssync.cli.lines import complain, say, say_json
 from osssync.cli.streams import write_output
 from osssync.config import OssAddress, parse_address
@@ -17,39 +17,48 @@ from osssync.units import format_size
 if TYPE_CHECKING:
     from osssync.oss.connection import Connection
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Url = Annotated[str, typer.Argument(metavar="URL", help="oss://bucket/key")]
+
+class JsonFlag(Struct, frozen=True):
+    """How a command that looks prints."""
+
+    json: Annotated[bool, flag("--json", help="One JSON object a line.")] = False
 
 
-@takes(ConnectionFlags)
-def ls(
-    connection: ConnectionFlags,
-    url: Annotated[
-        str, typer.Argument(metavar="[URL]", help="oss://bucket/prefix; none: buckets")
-    ] = "",
+class Target(Struct, frozen=True):
+    """Which object."""
+
+    url: Annotated[str, Word("URL", "oss://bucket/key")]
+
+
+class ListFlags(Struct, frozen=True):
+    """What to list, and how to show it."""
+
+    url: Annotated[str, Word("[URL]", "oss://bucket/prefix; none: buckets")] = ""
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Everything below, not folded at '/'.")
-    ] = False,
-    human: Annotated[bool, typer.Option("--human", "-H", help="Sizes as 1.5 MiB.")] = False,
-    as_json: JsonFlag = False,
-) -> None:
+        bool, flag("--recursive", "-r", help="Everything below, not folded at '/'.")
+    ] = False
+    human: Annotated[bool, flag("--human", "-H", help="Sizes as 1.5 MiB.")] = False
+
+
+@takes(ListFlags, JsonFlag, ConnectionFlags)
+def ls(look: ListFlags, output: JsonFlag, connection: ConnectionFlags) -> None:
     """List buckets, or what begins with a prefix."""
     from osssync.browse import list_buckets, list_objects
 
     with open_connection(connection) as open_one:
-        if not url:
+        if not look.url:
             for bucket in list_buckets(open_one):
-                if as_json:
+                if output.json:
                     say_json(
                         bucket=bucket.name, region=bucket.region, created=iso(bucket.created_ns)
                     )
                 else:
                     say(f"{iso(bucket.created_ns)}  {bucket.region}  oss://{bucket.name}")
             return
-        address = object_address(url)
-        for line in list_objects(open_one, address, recursive=recursive):
+        address = object_address(look.url)
+        for line in list_objects(open_one, address, recursive=look.recursive):
             name = f"oss://{address.bucket}/{line.key}"
-            if as_json:
+            if output.json:
                 entry = line.entry
                 if entry is None:
                     say_json(prefix=line.key)
@@ -61,16 +70,16 @@ def ls(
             elif line.entry is None:
                 say(f"{'':20}  {'PRE':>14}  {display(name)}")
             else:
-                size = format_size(line.entry.size) if human else str(line.entry.size)
+                size = format_size(line.entry.size) if look.human else str(line.entry.size)
                 say(f"{iso(line.entry.mtime_ns)}  {size:>14}  {display(name)}")
 
 
-@takes(ConnectionFlags)
-def stat(connection: ConnectionFlags, url: Url, as_json: JsonFlag = False) -> None:
+@takes(Target, JsonFlag, ConnectionFlags)
+def stat(target: Target, output: JsonFlag, connection: ConnectionFlags) -> None:
     """Show what OSS knows about one object."""
     from osssync.browse import stat as stat_object
 
-    address = object_address(url)
+    address = object_address(target.url)
     with open_connection(connection) as open_one:
         meta = stat_object(open_one, address)
     fields: dict[str, object] = {
@@ -86,7 +95,7 @@ def stat(connection: ConnectionFlags, url: Url, as_json: JsonFlag = False) -> No
         "restore": meta.restore or None,
         "metadata": dict(meta.metadata),
     }
-    if as_json:
+    if output.json:
         say_json(**fields)
         return
     for name, value in fields.items():
@@ -97,8 +106,8 @@ def stat(connection: ConnectionFlags, url: Url, as_json: JsonFlag = False) -> No
         say(f"x-oss-meta-{name}  {display(text)}")
 
 
-@takes(ConnectionFlags)
-def cat(connection: ConnectionFlags, url: Url) -> None:
+@takes(Target, ConnectionFlags)
+def cat(target: Target, connection: ConnectionFlags) -> None:
     """Write one object to standard output.
 
     Its bytes are compared with OSS's CRC-64; a connection that breaks is taken up again.
@@ -106,7 +115,7 @@ def cat(connection: ConnectionFlags, url: Url) -> None:
     from osssync.browse import read
 
     with open_connection(connection) as open_one:
-        read(open_one, object_address(url), write_output)
+        read(open_one, object_address(target.url), write_output)
 
 
 def object_address(url: str) -> OssAddress:

@@ -4,41 +4,45 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated
 
-import typer
+from msgspec import Struct
 
+from osssync.cli.asking import confirmed
+from osssync.cli.declared import flag, takes
 from osssync.cli.flags import ConnectionFlags
-from osssync.cli.groups import takes
 from osssync.cli.lines import complain, say
-from osssync.cli.look import object_address, open_connection
+from osssync.cli.look import Target, object_address, open_connection
+from osssync.cli.signals import INTERRUPTED_EXIT
 from osssync.config import OssAddress
 from osssync.errors import GuardRefusedError, UsageError
 from osssync.keys import display
 from osssync.report import SOME_FAILED_EXIT
 
 
-@takes(ConnectionFlags)
-def rm(
-    connection: ConnectionFlags,
-    url: Annotated[str, typer.Argument(metavar="URL", help="oss://bucket/key")],
+class RemoveFlags(Struct, frozen=True):
+    """What to delete, and how."""
+
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="URL itself and everything below URL/.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show, do nothing.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
-) -> None:
+        bool, flag("--recursive", "-r", help="URL itself and everything below URL/.")
+    ] = False
+    force: Annotated[bool, flag("--force", "-f", help="Do not ask.")] = False
+    dry_run: Annotated[bool, flag("--dry-run", "-n", help="Show, do nothing.")] = False
+    quiet: Annotated[bool, flag("--quiet", "-q", help="Print failures only.")] = False
+
+
+@takes(Target, RemoveFlags, ConnectionFlags)
+def rm(target: Target, flags: RemoveFlags, connection: ConnectionFlags) -> int | None:
     """Delete one object, or a tree with -r.
 
     "rm -r oss://b/a" deletes the object a and all that begin with a/. On a terminal it asks first,
     unless -f is given.
     """
-    address = object_address(url)
-    if not recursive:
-        _remove_one(address, connection, dry_run=dry_run, quiet=quiet)
-        return
-    if not dry_run and not force:
-        _ask(address)
-    _remove_tree(address, connection, dry_run=dry_run, quiet=quiet)
+    address = object_address(target.url)
+    if not flags.recursive:
+        _remove_one(address, connection, dry_run=flags.dry_run, quiet=flags.quiet)
+        return None
+    if not (flags.dry_run or flags.force or _is_meant(address)):
+        return INTERRUPTED_EXIT
+    return _remove_tree(address, connection, dry_run=flags.dry_run, quiet=flags.quiet)
 
 
 def _remove_one(
@@ -59,7 +63,7 @@ def _remove_one(
 
 def _remove_tree(
     address: OssAddress, connection: ConnectionFlags, *, dry_run: bool, quiet: bool
-) -> None:
+) -> int:
     from osssync.browse import keys_below, remove_all
 
     removed = failed = 0
@@ -79,17 +83,16 @@ def _remove_tree(
     word = "FinishWithError" if failed else "Succeed"
     if failed or not quiet:
         say(f"{prefix}{word}: deleted {removed}, failed {failed}")
-    if failed:
-        raise typer.Exit(SOME_FAILED_EXIT)
+    return SOME_FAILED_EXIT if failed else 0
 
 
 def _as_gone(keys: Iterator[str]) -> Iterator[tuple[str, str]]:
     return ((key, "") for key in keys)
 
 
-def _ask(address: OssAddress) -> None:
+def _is_meant(address: OssAddress) -> bool:
     if sys.stdin.isatty():
-        if not typer.confirm(f"Delete everything below {display(str(address))}?", err=True):
-            raise typer.Exit(5)
-    elif not address.key:
+        return confirmed(f"Delete everything below {display(str(address))}?")
+    if not address.key:
         raise GuardRefusedError(f"{address}: emptying a whole bucket without a terminal needs -f")
+    return True

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from osssync.cli.declared import flag
 from osssync.cli.flags import bytes_of, seconds_of
 from osssync.config import DeleteSettings, Fsync, Job, StateSettings, WhenBusy, parse_address
 from osssync.errors import UsageError
@@ -17,36 +17,34 @@ class RunFlags(Struct, frozen=True):
     """When to end early, where to remember, what to do about other runs, what to write down."""
 
     max_duration: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="End after so long; exit 10, resumable.")
+        str | None, flag(metavar="DURATION", help="End after so long; exit 10, resumable.")
     ] = None
     max_transfer: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="End after so many bytes; exit 8.")
+        str | None, flag(metavar="SIZE", help="End after so many bytes; exit 8.")
     ] = None
     max_failure: Annotated[
-        int | None, typer.Option(help="End when more objects than this have failed.", min=0)
+        int | None, flag(help="End when more objects than this have failed.", least=0)
     ] = None
     fsync: Annotated[
         Fsync,
-        typer.Option(
-            help="Make downloads durable: together every few seconds, each at once, or never."
-        ),
+        flag(help="Make downloads durable: together every few seconds, each at once, or never."),
     ] = Fsync.BATCH
     report: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write a line of JSON for each object.")
+        str | None, flag(metavar="FILE", help="Write a line of JSON for each object.")
     ] = None
     retry_from: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Only what failed in this report.")
+        str | None, flag(metavar="FILE", help="Only what failed in this report.")
     ] = None
     state_dir: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Journal and locks; also OSSSYNC_STATE_DIR."),
+        flag(metavar="DIR", help="Journal and locks; also OSSSYNC_STATE_DIR."),
     ] = None
     lock_wait: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help="Wait so long for another run of the same job."),
+        flag(metavar="DURATION", help="Wait so long for another run of the same job."),
     ] = None
     lock_busy: Annotated[
-        WhenBusy, typer.Option(help="If it is still running then: fail (exit 11) or skip (exit 0).")
+        WhenBusy, flag(help="If it is still running then: fail (exit 11) or skip (exit 0).")
     ] = WhenBusy.FAIL
 
     def limits(self) -> Limits:
@@ -98,16 +96,16 @@ class DeleteFlags(Struct, frozen=True):
     """What ``sync`` does about what only the destination has."""
 
     delete: Annotated[
-        bool, typer.Option("--delete", help="Delete what SRC lacks, after all else succeeded.")
+        bool, flag("--delete", help="Delete what SRC lacks, after all else succeeded.")
     ] = False
     max_delete: Annotated[
-        str, typer.Option(metavar="N|N%|off", help="Refuse to delete more than this.")
+        str, flag(metavar="N|N%|off", help="Refuse to delete more than this.")
     ] = "50%"
     allow_empty_source: Annotated[
-        bool, typer.Option("--allow-empty-source", help="Let an empty SRC empty DST.")
+        bool, flag("--allow-empty-source", help="Let an empty SRC empty DST.")
     ] = False
     backup_dir: Annotated[
-        str | None, typer.Option(metavar="DIR|URL", help="Move there what is deleted.")
+        str | None, flag(metavar="DIR|URL", help="Move there what is deleted.")
     ] = None
 
     def settings(self) -> DeleteSettings:

@@ -1,31 +1,13 @@
-"""The table of commands: name, module and one line of each, and the program that they make up."""
+"""The program that all commands make up, as typer has it."""
 
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from osssync.cli.commands import COMMANDS
 from osssync.cli.listed import Listed
-from osssync.cli.values import spare_conversions
 from osssync.version import __version__
-
-COMMANDS = (
-    ("cp", "transfer", "Copy one object, or a tree with -r."),
-    ("sync", "transfer", "Make DST hold what SRC holds."),
-    ("ls", "look", "List buckets, or what begins with a prefix."),
-    ("stat", "look", "Show what OSS knows about one object."),
-    ("cat", "look", "Write one object to standard output."),
-    ("rm", "remove", "Delete one object, or a tree with -r."),
-    (
-        "uploads",
-        "uploads",
-        "List unfinished multipart uploads of keys that begin with a prefix, or abort them.",
-    ),
-    ("whoami", "whoami", "Show who OSS thinks we are."),
-    ("demo", "demo", "Show keyless access on this machine."),
-    ("emulate", "emulate", "Serve OSS and ECS metadata on loopback."),
-)
-"""Name, module and summary, in the order of ``--help``."""
 
 EPILOG = """Addresses: oss://bucket/key, everything after the bucket's slash being the raw key, or
 a local path. Sizes: K, M and G are 1024-based. Exit codes: 0 done, 1 usage or configuration, 2 the
@@ -41,11 +23,6 @@ class Table(TyperGroup):
         super().__init__(**settings)
         for name, module, summary in COMMANDS:
             self.add_command(Listed(name, module, summary))
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Parse what stands before the command."""
-        spare_conversions(self.get_params(ctx))
-        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(

@@ -6,14 +6,13 @@ import threading
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from msgspec import Struct
 from msgspec.structs import replace
 
 from osssync.cli.collecting import loading
+from osssync.cli.declared import Word, Words, flag, takes
 from osssync.cli.flags import ConnectionFlags, FilterFlags, OutputFlags, TransferFlags
-from osssync.cli.groups import takes
 from osssync.cli.lines import complain, say
-from osssync.cli.listed import ARGV
 from osssync.cli.output import Printer, log_to_stderr, print_summary, progress_bar
 from osssync.cli.run_flags import DeleteFlags, RunFlags
 from osssync.cli.signals import stopping
@@ -23,64 +22,75 @@ from osssync.errors import LocalFileError, UsageError
 from osssync.report import RunReport
 from osssync.units import format_size
 
-Source = Annotated[str, typer.Argument(metavar="SRC", help="oss://bucket/key or a local path.")]
-Destination = Annotated[str, typer.Argument(metavar="DST", help="Likewise.")]
+
+class Sides(Struct, frozen=True):
+    """From where to where."""
+
+    source: Annotated[str, Word("SRC", "oss://bucket/key or a local path.")]
+    destination: Annotated[str, Word("DST", "Likewise.")]
 
 
-@takes(TransferFlags, FilterFlags, RunFlags, OutputFlags, ConnectionFlags)
+class CopyFlags(Struct, frozen=True):
+    """What ``cp`` alone knows; ``sync`` is always about trees."""
+
+    recursive: Annotated[
+        bool, flag("--recursive", "-r", help="A directory or prefix and all below it.")
+    ] = False
+
+
+@takes(Words, Sides, CopyFlags, TransferFlags, FilterFlags, RunFlags, OutputFlags, ConnectionFlags)
 def cp(
+    words: Words,
+    sides: Sides,
+    copy: CopyFlags,
     transfer: TransferFlags,
     which: FilterFlags,
     limits: RunFlags,
     output: OutputFlags,
     connection: ConnectionFlags,
-    ctx: typer.Context,
-    source: Source,
-    destination: Destination,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="A directory or prefix and all below it.")
-    ] = False,
-) -> None:
+) -> int | None:
     """Copy one object, or a tree with -r.
 
     To OSS, from OSS, or inside OSS. "-" is standard input or output. A destination that ends in
     "/" or is a directory receives the
     source under its own name.
     """
-    options = _options(ctx, transfer, which, limits, connection)
+    options = _options(words, transfer, which, limits, connection)
     options = replace(options, compare=transfer.compare(Compare.ALWAYS))
+    source, destination = sides.source, sides.destination
     if "-" in (source, destination):
         _stream(source, destination, options, output)
-        return
-    job = Job(parse_address(source), parse_address(destination), recursive, options)
-    _run(limits.narrowed(job), output, limits.report)
+        return None
+    job = Job(parse_address(source), parse_address(destination), copy.recursive, options)
+    return _run(limits.narrowed(job), output, limits.report)
 
 
-@takes(TransferFlags, DeleteFlags, FilterFlags, RunFlags, OutputFlags, ConnectionFlags)
+@takes(
+    Words, Sides, TransferFlags, DeleteFlags, FilterFlags, RunFlags, OutputFlags, ConnectionFlags
+)
 def sync(
+    words: Words,
+    sides: Sides,
     transfer: TransferFlags,
     deletes: DeleteFlags,
     which: FilterFlags,
     limits: RunFlags,
     output: OutputFlags,
     connection: ConnectionFlags,
-    ctx: typer.Context,
-    source: Source,
-    destination: Destination,
-) -> None:
+) -> int | None:
     """Make DST hold what SRC holds.
 
     Only what differs is transferred; what only DST has stays, unless --delete is given. Contents
     go to contents; a slash at the end of either changes nothing.
     """
-    options = _options(ctx, transfer, which, limits, connection)
+    options = _options(words, transfer, which, limits, connection)
     options = replace(options, deletes=deletes.settings())
-    job = Job(parse_address(source), parse_address(destination), options=options)
-    _run(limits.narrowed(job), output, limits.report)
+    job = Job(parse_address(sides.source), parse_address(sides.destination), options=options)
+    return _run(limits.narrowed(job), output, limits.report)
 
 
 def _options(
-    ctx: typer.Context,
+    words: Words,
     transfer: TransferFlags,
     which: FilterFlags,
     limits: RunFlags,
@@ -89,7 +99,7 @@ def _options(
     return Options(
         compare=transfer.compare(Compare.TIME),
         dry_run=transfer.dry_run,
-        filters=which.filters(ctx.meta.get(ARGV, ())),
+        filters=which.filters(words.typed),
         follow_symlinks=transfer.follow_symlinks,
         credentials=connection.credential_settings(),
         oss=connection.oss_settings(),
@@ -99,7 +109,7 @@ def _options(
     )
 
 
-def _run(job: Job, output: OutputFlags, report_path: str | None) -> None:
+def _run(job: Job, output: OutputFlags, report_path: str | None) -> int:
     log_to_stderr(output.verbose)
     wants_bar = not (output.quiet or output.no_progress or output.json or job.options.dry_run)
     with progress_bar(wanted=wants_bar) as bar:
@@ -111,18 +121,19 @@ def _run(job: Job, output: OutputFlags, report_path: str | None) -> None:
     if report.succeeded and not report.totals.found and not output.quiet:
         _warn(f"nothing is below {job.source}: check its spelling (one object: cp without -r)")
     print_summary(report, as_json=output.json, quiet=output.quiet)
-    raise typer.Exit(report.exit_code)
+    return report.exit_code
 
 
 def _run_reported(
     job: Job, printer: Printer, stop: threading.Event, report_path: str | None
 ) -> RunReport:
     with loading():
-        from osssync.report_file import ReportFile
         from osssync.runner import run
         from osssync.transfer.worker import failure_of
     if not report_path:
         return run(job, printer, stop)
+    from osssync.report_file import ReportFile
+
     with ReportFile(Path(report_path), job, printer) as written:
         report = run(job, written, stop)
         try:

@@ -3,13 +3,14 @@
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from msgspec import Struct
 
+from osssync.cli.asking import confirmed
+from osssync.cli.declared import Word, flag, takes
 from osssync.cli.flags import ConnectionFlags, seconds_of
-from osssync.cli.groups import takes
 from osssync.cli.lines import complain, say, say_json
 from osssync.cli.look import JsonFlag, iso, object_address, open_connection
+from osssync.cli.signals import INTERRUPTED_EXIT
 from osssync.config import OssAddress
 from osssync.errors import GuardRefusedError, UsageError
 from osssync.keys import display
@@ -19,23 +20,25 @@ if TYPE_CHECKING:
     from osssync.oss.documents import Upload
 
 
+class Prefix(Struct, frozen=True):
+    """Of whose keys."""
+
+    url: Annotated[str, Word("URL", "oss://bucket/prefix")]
+
+
 class UploadsFlags(Struct, frozen=True):
     """What becomes of the uploads."""
 
     abort: Annotated[
-        bool, typer.Option("--abort", help="Drop them and their parts; those under way too.")
+        bool, flag("--abort", help="Drop them and their parts; those under way too.")
     ] = False
     older_than: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help="Only those initiated longer ago, such as 1d."),
+        flag(metavar="DURATION", help="Only those initiated longer ago, such as 1d."),
     ] = None
-    force: Annotated[bool, typer.Option("--force", "-f", help="--abort: do not ask.")] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="--abort: show, do nothing.")] = (
-        False
-    )
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="--abort: print failures only.")] = (
-        False
-    )
+    force: Annotated[bool, flag("--force", "-f", help="--abort: do not ask.")] = False
+    dry_run: Annotated[bool, flag("--dry-run", "-n", help="--abort: show, do nothing.")] = False
+    quiet: Annotated[bool, flag("--quiet", "-q", help="--abort: print failures only.")] = False
 
     def age_s(self) -> float | None:
         """The age from which an upload counts, in seconds; None: all do.
@@ -48,13 +51,10 @@ class UploadsFlags(Struct, frozen=True):
         return None if self.older_than is None else seconds_of("--older-than", self.older_than)
 
 
-@takes(ConnectionFlags, UploadsFlags)
+@takes(Prefix, UploadsFlags, JsonFlag, ConnectionFlags)
 def uploads(
-    connection: ConnectionFlags,
-    flags: UploadsFlags,
-    url: Annotated[str, typer.Argument(metavar="URL", help="oss://bucket/prefix")],
-    as_json: JsonFlag = False,
-) -> None:
+    prefix: Prefix, flags: UploadsFlags, output: JsonFlag, connection: ConnectionFlags
+) -> int | None:
     """List unfinished multipart uploads of keys that begin with a prefix, or abort them.
 
     OSS keeps and charges their parts until then. An aborted upload that a run could have gone on
@@ -63,10 +63,11 @@ def uploads(
     from osssync.uploads import abort, is_older, list_unfinished
 
     age_s = flags.age_s()
-    address = object_address(url)
-    if flags.abort and age_s is None and not (flags.force or flags.dry_run):
-        _ask(address)
-    lines = _Lines(address.bucket, flags, as_json=as_json)
+    address = object_address(prefix.url)
+    must_ask = flags.abort and age_s is None and not (flags.force or flags.dry_run)
+    if must_ask and not _is_meant(address):
+        return INTERRUPTED_EXIT
+    lines = _Lines(address.bucket, flags, as_json=output.json)
     with open_connection(connection) as open_one:
         for upload in list_unfinished(open_one, address):
             lines.found += 1
@@ -77,8 +78,7 @@ def uploads(
             else:
                 lines.show(upload)
     lines.summary()
-    if lines.failed:
-        raise typer.Exit(SOME_FAILED_EXIT)
+    return SOME_FAILED_EXIT if lines.failed else 0
 
 
 class _Lines:
@@ -134,11 +134,10 @@ class _Lines:
             say(f"{self._prefix}{word}: {told}")
 
 
-def _ask(address: OssAddress) -> None:
+def _is_meant(address: OssAddress) -> bool:
     shown = display(str(address))
     if not sys.stdin.isatty():
         raise GuardRefusedError(
             f"{shown}: aborting all uploads without a terminal needs -f or --older-than"
         )
-    if not typer.confirm(f"Abort all unfinished uploads of {shown}…, also of runs?", err=True):
-        raise typer.Exit(5)
+    return confirmed(f"Abort all unfinished uploads of {shown}…, also of runs?")

@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 
 from msgspec.structs import asdict, replace
 
+from osssync.cli.declared import takes
 from osssync.cli.flags import ConnectionFlags
-from osssync.cli.groups import takes
 from osssync.cli.lines import complain, say, say_json
 from osssync.cli.look import JsonFlag
 from osssync.config import options_from_env
 from osssync.units import format_duration
 
 
-@takes(ConnectionFlags)
-def whoami(connection: ConnectionFlags, as_json: JsonFlag = False) -> None:
+@takes(JsonFlag, ConnectionFlags)
+def whoami(output: JsonFlag, connection: ConnectionFlags) -> None:
     """Show who OSS thinks we are.
 
     Role, masked key id, expiry, metadata mode, account and region: never a secret.
@@ -29,7 +29,7 @@ def whoami(connection: ConnectionFlags, as_json: JsonFlag = False) -> None:
         oss=connection.oss_settings(),
     )
     found = find_out(options)
-    if as_json:
+    if output.json:
         expires = None if math.isinf(found.expires_at_s) else _iso(found.expires_at_s)
         say_json(**{**asdict(found), "expires_at_s": found.expires_at_s if expires else None,
                     "expires_at": expires})  # fmt: skip

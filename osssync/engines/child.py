@@ -15,7 +15,6 @@ import contextlib
 import gc
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -154,6 +153,8 @@ def fork(serve: Callable[[Pipe], None], siblings: Sequence[Child]) -> Child:
 
 def spawn(entry: str) -> Child:
     """Begin a new interpreter that calls ``entry``, "module:function", with a pipe's descriptor."""
+    import subprocess  # most processes fork
+
     ours, theirs = Pipe.pair()
     module, _, function = entry.partition(":")
     descriptor = theirs.fileno()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -183,6 +184,27 @@ def test_rm_removes_a_name_and_what_is_below_it_only(emulator, osssync):
 
     assert (0, ["a-", "ab"]) == (done.code, emulator.objects.keys("bucket"))
     assert (2, True) == (missing.code, "NoSuchKey" in missing.err)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "kept"), [("y\n", 0, []), ("n\n", 5, ["a/b"]), ("\4", 5, ["a/b"])]
+)
+def test_a_tree_is_deleted_only_if_somebody_says_yes(emulator, answer, code, kept):
+    """On a terminal rm -r asks; no, and the end of the input, leave all as it is."""
+    emulator.objects.put("bucket", "a/b", b"")
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, answer.encode())
+        done = subprocess.run(
+            [sys.executable, "-m", "osssync", "rm", "-r", "oss://bucket/a"], stdin=theirs,
+            capture_output=True, env=environment_for(emulator), timeout=60, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert (code, kept) == (done.returncode, emulator.objects.keys("bucket"))
+    assert b"Delete everything below oss://bucket/a" in done.stderr
 
 
 def test_emptying_a_bucket_without_a_terminal_needs_force(emulator, osssync):
