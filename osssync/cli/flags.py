@@ -23,13 +23,6 @@ from osssync.errors import UsageError
 from osssync.filters import Filters, RuleFlag, flags_of_lines
 from osssync.units import parse_duration, parse_size
 
-_CREDENTIALS = "Credentials"
-_OSS = "Reaching OSS"
-_HOW = "Transfer"
-_NEW = "New objects"
-_WHICH = "Which objects"
-_OUTPUT = "Output"
-
 
 class ConnectionFlags(Struct, frozen=True):
     """Who we are and where OSS is."""

@@ -15,7 +15,7 @@ from msgspec.structs import FieldInfo
 
 from osssync.cli.declared import Declared, Flag, names_of, said_of, type_of
 
-_MOST_DIGITS = 9
+_MOST_DIGITS = 9  # of thousands int() makes an error
 
 
 class _UnusualError(Exception):
