@@ -9,6 +9,7 @@ from osssync.cli.collecting import rest_collecting, resume_collecting
 from osssync.cli.leaving import leave
 from osssync.cli.lines import complain
 from osssync.cli.signals import INTERRUPTED_EXIT, interrupt_on_signals
+from osssync.cli.sparing import sparing
 from osssync.cli.streams import drop_output, flush_output, prepare_streams
 from osssync.errors import LocalFileError, OsssyncError
 
@@ -88,7 +89,8 @@ def _plain(words: list[str]) -> Callable[[], int | None] | None:
     module = next((module for name, module, _ in COMMANDS if [name] == words[:1]), None)
     if module is None:
         return None
-    from osssync.cli.declared import Declared
+    with sparing("typing_extensions"):
+        from osssync.cli.declared import Declared
     from osssync.cli.plain_line import read
 
     name, *rest = words

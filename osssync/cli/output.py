@@ -1,7 +1,6 @@
 """What people and scripts read of a run: its lines, its progress, its summary."""
 
 import contextlib
-import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -207,6 +206,8 @@ def log_to_stderr(verbose: int) -> None:
     """Show osssync's own log with -vv; the SDKs' logs are never shown, they hold secrets."""
     if verbose < 2:
         return
+    import logging  # who does not ask for it need not wait for it
+
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     log = logging.getLogger("osssync")

@@ -8,7 +8,6 @@ Where sets come from is a ``Fetcher``'s business (``instance_role``, ``sources``
 ``schedule``'s. There is no thread here: a fetch runs in the thread of the caller who needs it.
 """
 
-import logging
 import math
 import random
 import time
@@ -22,9 +21,10 @@ from msgspec.structs import replace
 from osssync.credentials.locks import ForkSafeLock
 from osssync.credentials.schedule import Pace
 from osssync.errors import CredentialsError
+from osssync.log import Log
 from osssync.veiled import Veiled
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 # No temporary credential lives for years. A source that says so has mixed up its units
 # (milliseconds), and believing it would mean never to refresh again.

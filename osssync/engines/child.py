@@ -71,11 +71,16 @@ class Child:
         self.flushed: SimpleQueue[Failure | None] = SimpleQueue()
         """Why what it wrote is not durable, once it was asked; its end is an answer as well."""
 
-    def end(self) -> int:
-        """End it at once, if it has not ended; its exit code. Again is harmless."""
+    def kill(self) -> None:
+        """End it at once, if it has not ended, and wait for nothing."""
         if self._code is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+
+    def end(self) -> int:
+        """End it at once, if it has not ended; its exit code. Again is harmless."""
+        if self._code is None:
+            self.kill()
             self._code = self._reap()
             self.pipe.close()
         return self._code
@@ -120,6 +125,8 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        for child in self._children:
+            child.kill()  # their ends take a millisecond each, and overlap
         for child in self._children:
             child.end()
 

@@ -1,5 +1,6 @@
 """oss2's plumbing, loaded when a verb first needs it: it takes 0.2 s of CPU to import."""
 
+import logging
 from typing import cast
 
 import oss2
@@ -43,6 +44,9 @@ def open_sdk(route: Route, bucket: str) -> SdkBucket | SdkService:
     Raises:
         UsageError: what oss2 does not take.
     """
+    # oss2 formats whole requests, security token included, at DEBUG and whole error bodies,
+    # in which OSS repeats the token, at INFO. There is no level at which that may be seen.
+    logging.getLogger("oss2").setLevel(logging.CRITICAL)
     settings, endpoint = route.settings, route.endpoint
     kind = SdkSignerV1 if settings.signature is SignatureVersion.V1 else SdkSignerV4
     signer = kind(route.provider, route.clock_offset)

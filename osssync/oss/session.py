@@ -9,7 +9,6 @@ which the other side had closed while it was idle.
 """
 
 import contextlib
-import logging
 import os
 import sys
 import threading
@@ -180,9 +179,6 @@ class PooledSession:
         self._is_closed = False
         self.nearest_s = float("inf")
         """How long the quickest answer took so far, from the last byte sent."""
-        # oss2 formats whole requests, security token included, at DEBUG and whole error bodies,
-        # in which OSS repeats the token, at INFO. There is no level at which that may be seen.
-        logging.getLogger("oss2").setLevel(logging.CRITICAL)
 
     def do_request(self, req: SdkRequest, timeout: object) -> PooledResponse:  # noqa: ARG002 - oss2's signature
         """Send one signed ``oss2.http.Request``; timeouts are those of the settings.
