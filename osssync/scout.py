@@ -14,11 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from osssync.columns import Columns
-from osssync.config import Job
+from osssync.config import Compare, Job, LocalAddress, expand
 from osssync.engines.child import Child, Crew, can_fork, fork, leave_signals_to_parent
 from osssync.engines.pipe import Pipe
+from osssync.local.glance import sizes_of_few
 from osssync.local.scan import Scan, scan_columns
-from osssync.model import Direction, Entry, EntryKind
+from osssync.model import Entry, EntryKind
+
+FEW = 100
+"""Names that are looked at in a fifth of the time that a fork takes."""
 
 _END = b""  # of a scan, in place of columns
 
@@ -30,10 +34,10 @@ def scouted(job: Job, crew: Crew) -> Iterator[Scan]:
     It is forked now, and idle until a tree is scanned; it scans one.
 
     Args:
-        job: one inside OSS scans nothing.
+        job: one with nothing to scan, or as good as nothing, needs no such process.
         crew: the others.
     """
-    if job.direction is Direction.COPY or crew.count < 2 or not can_fork():
+    if crew.count < 2 or not can_fork() or _scans_little(job):
         yield scan_columns
         return
     scout = fork(_serve, crew.call())
@@ -41,6 +45,17 @@ def scouted(job: Job, crew: Crew) -> Iterator[Scan]:
         yield _Scouted(scout)
     finally:
         scout.end()
+
+
+def _scans_little(job: Job) -> bool:
+    """Whether the scan is over before a process would be there."""
+    if isinstance(job.source, LocalAddress):
+        root = job.source
+    elif isinstance(job.destination, LocalAddress) and job.options.compare is not Compare.ALWAYS:
+        root = job.destination
+    else:
+        return True
+    return sizes_of_few(str(expand(root)), FEW) is not None
 
 
 class _Scouted:

@@ -14,18 +14,20 @@ from msgspec.structs import replace
 
 from osssync import fibers
 from osssync.climb import Climb
-from osssync.config import Job, TransferSettings
+from osssync.config import Job, LocalAddress, TransferSettings, expand
 from osssync.credentials.sources import load
 from osssync.engines.child import Child, Crew, can_fork, fork, serve, spawn
 from osssync.engines.climbing import MOST_LEVEL, Climbing, width_of
 from osssync.engines.engine import Engine
 from osssync.engines.local import LocalEngine
 from osssync.engines.pipe import Pipe
-from osssync.engines.processes import Processes
+from osssync.engines.processes import LEAD, Processes, lead_of
+from osssync.local.glance import sizes_of_few
 from osssync.local.part_names import PartNames
 from osssync.model import Width
 from osssync.oss.connection import Connection, Patience
 from osssync.processors import usable
+from osssync.transfer.steps import BRIEF_BYTES
 from osssync.transfer.worker import Worker
 from osssync.trees import Trees, open_trees
 
@@ -90,9 +92,20 @@ def work(descriptor: int) -> None:
 
 def _automatic(job: Job) -> int:
     """A process for each processor, if there is more than one, and work for each."""
-    if not job.recursive or not fibers.AVAILABLE:
+    if not job.recursive or not fibers.AVAILABLE or _is_small_upload(job):
         return 0
     return min(len(usable()), MOST_CHILDREN, job.options.transfer.most_jobs // 2)
+
+
+def _is_small_upload(job: Job) -> bool:
+    """Whether children would get nothing of it: a look at the disk costs less than they do."""
+    if not isinstance(job.source, LocalAddress):
+        return False
+    sizes = sizes_of_few(str(expand(job.source)), LEAD)
+    if sizes is None:
+        return False
+    whole = (size for size in sizes if size < job.options.transfer.bigfile_threshold)
+    return sum(lead_of(size, is_brief=size <= BRIEF_BYTES) for size in whole) <= LEAD
 
 
 def _first_level() -> int:
@@ -109,9 +122,9 @@ def _forking(job: Job, names: PartNames) -> Callable[[Sequence[Child]], Child]:
 
 
 def _spawning(job: Job, names: PartNames) -> Callable[[Sequence[Child]], Child]:
-    import pickle  # here: a fork needs none
-
     def make(_there: Sequence[Child]) -> Child:
+        import pickle  # a fork needs none
+
         child = spawn(_ENTRY)
         child.pipe.send_bytes(pickle.dumps((job, names)))
         return child

@@ -4,17 +4,22 @@ import os
 from itertools import chain
 
 import pytest
+from msgspec.structs import replace
 
 from osssync import scout
-from osssync.config import Job, LocalAddress, OssAddress
+from osssync.config import Compare, Job, LocalAddress, Options, OssAddress
 from osssync.engines.child import Crew
 from osssync.errors import LocalFileError, UsageError
 from osssync.local.scan import scan, scan_columns
 from osssync.model import EntryKind, Width
 
-DOWNLOAD = Job(OssAddress("b", ""), LocalAddress("/d"))
 COPY = Job(OssAddress("b", ""), OssAddress("c", ""))
 HOW = {"follow_symlinks": False, "with_directories": True}
+
+
+def download(tree):
+    """A job that compares with what is there."""
+    return Job(OssAddress("b", ""), LocalAddress(str(tree)))
 
 
 class Alone(Crew):
@@ -55,7 +60,7 @@ def test_a_scouted_scan_is_the_scan(tree, children):
     """The same entries in the same order: directories, links, and names that are no UTF-8."""
     expected = list(scan(tree, **HOW))
 
-    with scout.scouted(DOWNLOAD, Alone()) as scan_there:
+    with scout.scouted(download(tree), Alone()) as scan_there:
         found = list(chain.from_iterable(scan_there(tree, **HOW)))
 
     assert expected == found
@@ -68,7 +73,7 @@ def test_a_scan_whose_process_dies_is_gone_on_with(tree, children, pieces):
     """Nothing is missing and nothing comes twice: a shorter listing would delete files."""
     expected = list(scan(tree, **HOW))
 
-    with scout.scouted(DOWNLOAD, Alone()) as scan_there:
+    with scout.scouted(download(tree), Alone()) as scan_there:
         columns = scan_there(tree, **HOW)
         found = [entry for _ in range(pieces) for entry in next(columns)]
         children[0].end()
@@ -81,7 +86,7 @@ def test_the_scout_scans_one_tree_and_the_parent_any_other(tree, children):
     """It has ended by then, or ends on being asked again."""
     expected = list(scan(tree, **HOW))
 
-    with scout.scouted(DOWNLOAD, Alone()) as scan_there:
+    with scout.scouted(download(tree), Alone()) as scan_there:
         first = list(chain.from_iterable(scan_there(tree, **HOW)))
         second = list(chain.from_iterable(scan_there(tree, **HOW)))
 
@@ -94,27 +99,49 @@ def test_what_cannot_be_scanned_is_the_error_it_would_be_here(tmp_path):
     (tmp_path / "file").touch()
 
     for name, error in (("missing", LocalFileError), ("file", UsageError)):
-        with scout.scouted(DOWNLOAD, Alone()) as scan_there, pytest.raises(error, match=name):
+        with scout.scouted(download(tree), Alone()) as scan_there, pytest.raises(error, match=name):
             list(scan_there(str(tmp_path / name), **HOW))
 
 
 def test_the_scout_ends_with_the_run(tree, children):
     """However little of its scan was read."""
-    with scout.scouted(DOWNLOAD, Alone()) as scan_there:
+    with scout.scouted(download(tree), Alone()) as scan_there:
         next(scan_there(tree, **HOW))
 
     with pytest.raises(ProcessLookupError):
         os.kill(children[0].pid, 0)
 
 
-def test_without_other_processes_or_a_tree_there_is_no_scout(children):
-    """One processor, or --processes 1; a copy inside OSS."""
+def test_without_other_processes_or_a_tree_there_is_no_scout(tree, children):
+    """One processor, or --processes 1; a copy inside OSS, or one that compares nothing."""
     crew = Crew(lambda _: pytest.fail("nobody is called"), 0, Width(1, 1), takes_parts=False)
 
-    with scout.scouted(DOWNLOAD, crew) as scan_here:
+    with scout.scouted(download(tree), crew) as scan_here:
         assert scan_here is scan_columns
 
-    with scout.scouted(COPY, Alone()) as scan_here:
-        assert scan_here is scan_columns
+    blind = replace(download(tree), options=Options(compare=Compare.ALWAYS))
+    for job in (COPY, blind):
+        with scout.scouted(job, Alone()) as scan_here:
+            assert scan_here is scan_columns
 
     assert not children
+
+
+@pytest.mark.parametrize(("names", "is_scouted"), [(0, False), (scout.FEW, False), (101, True)])
+def test_a_tree_that_is_seen_at_a_glance_has_no_scout(tmp_path, children, names, is_scouted):
+    """A process takes longer than to look at so few names; nothing at all is the first run."""
+    for number in range(names):
+        (tmp_path / str(number)).touch()
+
+    with scout.scouted(download(tmp_path), Alone()) as scan_there:
+        assert names == len(list(chain.from_iterable(scan_there(str(tmp_path), **HOW))))
+
+    assert is_scouted == bool(children)
+
+
+def test_an_upload_is_scouted_where_it_comes_from(tree, children):
+    """Its destination is no tree of this machine."""
+    with scout.scouted(Job(LocalAddress(tree), OssAddress("b", "")), Alone()):
+        pass
+
+    assert 1 == len(children)

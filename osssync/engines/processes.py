@@ -50,6 +50,11 @@ _PATIENCE_S = 10.0  # for a child to end in good order
 _NO_ANSWER = Failure("LocalFileError", "it is gone", 3)
 
 
+def lead_of(size: int, *, is_brief: bool) -> int:
+    """As how many small objects one of ``size`` bytes counts, of the ``LEAD`` that stay here."""
+    return 1 if is_brief else size // LEAD_BYTES
+
+
 class _Gone(Struct, frozen=True):
     child: Child
 
@@ -193,7 +198,7 @@ class Processes:
         if self._is_stopping:
             return False
         if task.step is Step.WHOLE:
-            self._lead += 1 if is_brief else task.entry.size // LEAD_BYTES
+            self._lead += lead_of(task.entry.size, is_brief=is_brief)
             if self._lead <= LEAD:
                 return False
         elif task.step is not Step.PART or not self._crew.takes_parts:

@@ -44,7 +44,7 @@ def test_far_away_a_run_begins_with_more_at_once(answers_s, expected):
 def test_brief_tasks_reach_their_most_before_those_that_keep_a_thread():
     """They are 32 times as many until all are as many as ``--jobs auto`` allows."""
     widths = [width_of(level) for level in (1, 8, MOST_LEVEL)]
-    assert [Width(32, 1), Width(MOST_JOBS, 8), Width(MOST_JOBS, 48)] == widths
+    assert [Width(32, 2), Width(MOST_JOBS, 9), Width(MOST_JOBS, 49)] == widths
 
 
 def test_the_highest_level_holds_from_the_beginning():

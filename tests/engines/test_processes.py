@@ -17,7 +17,7 @@ from osssync.engines import messages, processes
 from osssync.engines.child import Crew, fork, serve, spawn
 from osssync.engines.local import LocalEngine
 from osssync.engines.pipe import Pipe
-from osssync.engines.processes import Processes
+from osssync.engines.processes import LEAD, LEAD_BYTES, Processes
 from osssync.local.part_names import PartNames
 from osssync.model import Step, Width
 from osssync.workforce import recruit
@@ -331,3 +331,38 @@ def test_children_are_not_more_than_requests_allowed_at_once(
     with recruit(job, PartNames()) as crew:
         assert count == crew.count
         assert jobs >= crew.count * crew.width.long
+
+
+SMALL, MEDIUM, LARGE = 1 << 12, 1 << 20, 1 << 24
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count"),
+    [
+        ([], 0),
+        ([SMALL] * (LEAD - 1), 0),
+        ([SMALL] * (LEAD + 1), 2),
+        ([MEDIUM] * (LEAD * LEAD_BYTES // MEDIUM), 0),
+        ([MEDIUM] * (LEAD * LEAD_BYTES // MEDIUM + 1), 2),
+        ([LARGE] * 20, 0),
+        ([SMALL] * (LEAD - 21) + [LARGE] * 20, 0),
+    ],
+)
+def test_an_upload_that_children_would_get_nothing_of_has_none(
+    options, tmp_path, monkeypatch, sizes, count
+):
+    """As much as would stay here anyway, and what is cut into parts. A folder is one name more."""
+    monkeypatch.setattr("osssync.workforce.usable", lambda: {0, 1})
+    (tmp_path / "folder").mkdir()
+    for number, size in enumerate(sizes[1:]):
+        with (tmp_path / "folder" / str(number)).open("wb") as file:
+            file.truncate(size)
+    if sizes:
+        with (tmp_path / "first").open("wb") as file:
+            file.truncate(sizes[0])
+    job = Job(
+        LocalAddress(str(tmp_path)), OssAddress("bucket", ""), recursive=True, options=options
+    )
+
+    with recruit(job, PartNames()) as crew:
+        assert count == crew.count
