@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import threading
 
 import pytest
 
@@ -25,3 +26,17 @@ def test_a_module_that_is_loaded_is_left_alone():
 
     assert found is contextlib
     assert sys.modules["contextlib"] is contextlib
+
+
+def test_nothing_is_hidden_from_other_threads(monkeypatch):
+    """They are a host's, and may import what they like."""
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+
+    with sparing("this"):
+        assert "this" not in sys.modules
+
+    over.set()
+    thread.join()
