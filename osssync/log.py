@@ -7,6 +7,8 @@ Whoever has not loaded it has no handler that would show what is below WARNING, 
 import sys
 from typing import Any
 
+_DEBUG, _INFO, _WARNING = 10, 20, 30  # as logging has them
+
 
 class Log:
     """Writes to ``logging``'s logger of that name."""
@@ -18,20 +20,19 @@ class Log:
 
     def debug(self, text: str, *arguments: Any) -> None:  # noqa: ANN401 - whatever can be formatted
         """For whoever follows every step (-vv)."""
-        if "logging" in sys.modules:
-            import logging
-
-            logging.getLogger(self._name).debug(text, *arguments, stacklevel=2)
+        self._write(_DEBUG, text, arguments)
 
     def info(self, text: str, *arguments: Any) -> None:  # noqa: ANN401
         """For whoever wants to know how it goes (-vv)."""
-        if "logging" in sys.modules:
-            import logging
-
-            logging.getLogger(self._name).info(text, *arguments, stacklevel=2)
+        self._write(_INFO, text, arguments)
 
     def warning(self, text: str, *arguments: Any) -> None:  # noqa: ANN401
         """For everybody; without a handler it goes to stderr."""
+        self._write(_WARNING, text, arguments)
+
+    def _write(self, level: int, text: str, arguments: tuple[Any, ...]) -> None:
+        if level < _WARNING and "logging" not in sys.modules:
+            return
         import logging
 
-        logging.getLogger(self._name).warning(text, *arguments, stacklevel=2)
+        logging.getLogger(self._name).log(level, text, *arguments, stacklevel=3)

@@ -17,7 +17,7 @@ from osssync.columns import Columns
 from osssync.config import Compare, Job, LocalAddress, expand
 from osssync.engines.child import Child, Crew, can_fork, fork, leave_signals_to_parent
 from osssync.engines.pipe import Pipe
-from osssync.local.glance import sizes_of_few
+from osssync.local.glance import files_of_few
 from osssync.local.scan import Scan, scan_columns
 from osssync.model import Entry, EntryKind
 
@@ -50,12 +50,10 @@ def scouted(job: Job, crew: Crew) -> Iterator[Scan]:
 def _scans_little(job: Job) -> bool:
     """Whether the scan is over before a process would be there."""
     if isinstance(job.source, LocalAddress):
-        root = job.source
-    elif isinstance(job.destination, LocalAddress) and job.options.compare is not Compare.ALWAYS:
-        root = job.destination
-    else:
+        return False  # the crew was recruited because there is much of it
+    if not isinstance(job.destination, LocalAddress) or job.options.compare is Compare.ALWAYS:
         return True
-    return sizes_of_few(str(expand(root)), FEW) is not None
+    return files_of_few(str(expand(job.destination)), FEW) is not None
 
 
 class _Scouted:

@@ -50,3 +50,27 @@ def test_a_directory_that_cannot_be_read_is_for_the_scan(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
 
     assert sizes_of_few(str(tmp_path), 10) is None
+
+
+def test_what_goes_meanwhile_makes_it_no_small_tree(tmp_path, monkeypatch):
+    """What else is there was not looked at: a directory, then a file, that is gone by its turn."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    listed = os.scandir
+
+    def lose(path):
+        names = listed(path)
+        if path.endswith("folder"):
+            (tmp_path / "file").unlink()
+        return names
+
+    monkeypatch.setattr(os, "scandir", lose)
+    assert sizes_of_few(str(tmp_path), 10) is None
+
+    def lose_folder(path):
+        if path.endswith("folder"):
+            raise FileNotFoundError(path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", lose_folder)
+    assert sizes_of_few(str(tmp_path), 10) is None
